@@ -16,6 +16,14 @@ var (
 	ErrInUse = errors.New("catalog: still in use")
 	// ErrInvalid reports a value that is not allowed; the message says which and what would be.
 	ErrInvalid = errors.New("catalog: invalid")
+	// ErrLimit reports that there is no room for one more; the message says of what.
+	ErrLimit = errors.New("catalog: limit reached")
+	// ErrConflict reports that the thing changed since it was read: read it again and retry.
+	ErrConflict = errors.New("catalog: changed meanwhile")
+	// ErrCorrupt reports a stored record or a command that cannot be read.
+	ErrCorrupt = errors.New("catalog: corrupt record")
+	// ErrNewer reports a record or a command of a newer program: this one must be upgraded.
+	ErrNewer = errors.New("catalog: written by a newer program")
 )
 
 // Account owns buckets. Keys act for an account.
@@ -36,7 +44,10 @@ type AccessKey struct {
 	Expires       time.Time // zero: never
 	Disabled      bool
 	CreateBuckets bool // may create buckets
-	// Scope narrows the key. Empty: every bucket of its account, with all rights. Otherwise only these.
+	// Narrowed keys have of their account's buckets only those in Scope, which may be none; other keys have them all.
+	// A key with a Scope is always narrowed, and deleting the last bucket of a Scope does not widen the key.
+	Narrowed bool
+	// Scope lists the buckets of a narrowed key, in the order of their ids.
 	Scope []Grant
 }
 
@@ -50,6 +61,9 @@ const (
 	Write
 	// Owner allows changing and deleting the bucket and its configuration.
 	Owner
+
+	// AllRights is what an account has on its own buckets.
+	AllRights = Read | Write | Owner
 )
 
 // Grant gives rights on one bucket.
@@ -78,9 +92,10 @@ type Bucket struct {
 	State   BucketState
 	// Ranges say which index group holds which keys: at least one, in order, the first from "".
 	Ranges []KeyRange
-	// Grants give rights to keys of other accounts, by access key id.
+	// Grants give rights to keys of other accounts, in the order of the access key ids.
 	Grants []KeyGrant
 	// Config holds the documents of the bucket's sub-resources ("versioning", "policy", …) by name, as they were stored.
+	// It is nil in lists.
 	Config map[string][]byte
 	Limits Limits
 }
@@ -136,4 +151,20 @@ type Cluster struct {
 	Epoch      uint64 // of the layout
 	Partitions int    // of the block space, a power of two
 	Copies     int    // of a block, in distinct zones
+}
+
+// Layout says which nodes hold the copies of each partition of the block space.
+type Layout struct {
+	Epoch   uint64
+	Created time.Time
+	Copies  int
+	// Partitions holds the nodes of each partition: Copies of them, in distinct zones; none while no node stores blocks.
+	Partitions [][]id.Node
+}
+
+// Setting is a named value that holds for the whole cluster.
+type Setting struct {
+	Name     string
+	Value    []byte
+	Revision uint64 // grows with each change, over deletions too
 }
