@@ -72,6 +72,7 @@ func TestTheHashErrorShowsBothSums(t *testing.T) {
 	_, err := io.ReadAll(NewPlain(strings.NewReader("Welcome to Amazon S3."), 21, &[sha256.Size]byte{}))
 	e, ok := errors.AsType[*Error](err)
 	if !ok || len(e.Extras) != 2 || e.Extras[0].Value != strings.Repeat("0", 64) ||
+		!strings.Contains(err.Error(), string(XAmzContentSHA256Mismatch)) ||
 		e.Extras[1].Value != "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072" {
 		t.Errorf("got %+v", err)
 	}

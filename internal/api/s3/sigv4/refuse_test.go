@@ -20,7 +20,7 @@ import (
 // newRequest is a request with everything that a signature covers.
 func newRequest(t *testing.T) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "PUT", "http://storage.example:3900/photos/a%20cat.jpg?partNumber=2&uploadId=abc", nil)
+	r, err := http.NewRequestWithContext(t.Context(), "PUT", "http://storage.example:3900/photos/a%20cat.jpg?partNumber=2&uploadId=abc&note=a%20b", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,10 @@ func TestTamperingWithASignedRequest(t *testing.T) {
 		"a new header that is not of Amazon": {header("X-Forwarded-For", "192.0.2.1"), ""},
 		"the trace header of a balancer":     {header("X-Amzn-Trace-Id", "1"), ""},
 		"another escape of the same path":    {requestURI("a%20cat", "%61%20cat"), ""},
-		"a plus for the same space":          {requestURI("uploadId=abc", "uploadId=%61bc"), ""},
-		"the order of the query":             {requestURI("partNumber=2&uploadId=abc", "uploadId=abc&partNumber=2"), ""},
+		"another escape in the query":        {requestURI("uploadId=abc", "uploadId=%61bc"), ""},
+		"a plus for the same space":          {requestURI("note=a%20b", "note=a+b"), ""},
+		"empty parameters between":           {requestURI("&uploadId", "&&uploadId"), ""},
+		"the order of the query":             {requestURI("note=a%20b&partNumber=2", "partNumber=2&note=a%20b"), ""},
 		"spaces around a value":              {header("X-Amz-Meta-Name", "  the   cat "), ""},
 
 		"the method":                       {func(r *http.Request) { r.Method = "GET" }, sigv4.SignatureDoesNotMatch},
@@ -403,7 +405,7 @@ func TestAMismatchShowsWhatWasSigned(t *testing.T) {
 	_, err = v.Verify(t.Context(), signed)
 	e := checkRefused(t, err, sigv4.SignatureDoesNotMatch)
 	canonical := e.Extra("CanonicalRequest")
-	if !strings.HasPrefix(canonical, "POST\n/photos/a%20cat.jpg\npartNumber=2&uploadId=abc\ncontent-type:image/jpeg\nhost:storage.example:3900\n") ||
+	if !strings.HasPrefix(canonical, "POST\n/photos/a%20cat.jpg\nnote=a%20b&partNumber=2&uploadId=abc\ncontent-type:image/jpeg\nhost:storage.example:3900\n") ||
 		!strings.Contains(canonical, "\nx-amz-server-side-encryption-customer-key:***\n") || !strings.Contains(canonical, "\nx-amz-security-token:***\n") ||
 		!strings.HasSuffix(canonical, "\nUNSIGNED-PAYLOAD") {
 		t.Errorf("canonical request:\n%s", canonical)

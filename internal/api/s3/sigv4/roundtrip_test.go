@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,67 @@ func TestTheWholeHashIsVerified(t *testing.T) {
 		if code != "" && (!errors.Is(err, &chunked.Error{Code: code}) || len(got) > 0) {
 			t.Errorf("got %q, %v, want %s and no byte", got, err, code)
 		}
+	}
+}
+
+// TestPresignedRequestsMayPromiseTheirPayload in a signed header or in the query.
+func TestPresignedRequestsMayPromiseTheirPayload(t *testing.T) {
+	sum := strings.Repeat("ab", sha256.Size)
+	cases := map[string]struct {
+		query, header string
+		want          sigv4.Payload
+	}{
+		"not at all":             {"", "", sigv4.PayloadUnsigned},
+		"in the query":           {"X-Amz-Content-Sha256=UNSIGNED-PAYLOAD", "", sigv4.PayloadUnsigned},
+		"in a header":            {"", sum, sigv4.PayloadHash},
+		"in a header above all":  {"X-Amz-Content-Sha256=UNSIGNED-PAYLOAD", sum, sigv4.PayloadHash},
+		"in a header, in chunks": {"", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", sigv4.PayloadUnsignedChunksTrailer},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), "PUT", "http://storage.example/b/k?"+c.query, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.header != "" {
+				r.Header.Set("X-Amz-Content-Sha256", c.header)
+			}
+			r = send(t, signer.PreSignV4(*r, exampleKey, exampleSecret, "", "us-east-1", 60))
+			got, err := sigv4.New(secrets, sigv4.Settings{}).Verify(t.Context(), r)
+			if err != nil || got.Payload != c.want || c.want == sigv4.PayloadHash && got.PayloadSHA256[0] != 0xab {
+				t.Errorf("got %+v, %v, want %s", got, err, c.want)
+			}
+		})
+	}
+}
+
+// TestHeadersThatTheServerTakesAwayCanBeSigned: net/http moves these out of the map of headers.
+func TestHeadersThatTheServerTakesAwayCanBeSigned(t *testing.T) {
+	cases := map[string]struct {
+		header, value string
+		body          io.Reader
+		arrive        func(*http.Request)
+	}{
+		"the length":        {"Content-Length", "3", strings.NewReader("abc"), func(r *http.Request) { r.Header.Del("Content-Length") }},
+		"the transfer":      {"Transfer-Encoding", "chunked", io.MultiReader(strings.NewReader("abc")), func(*http.Request) {}},
+		"the expectation":   {"Expect", "100-continue", strings.NewReader("abc"), func(*http.Request) {}},
+		"an absent as none": {"X-Empty", "", strings.NewReader("abc"), func(r *http.Request) { r.Header.Del("X-Empty") }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), "PUT", "http://storage.example/b/k", c.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+			r.Header.Set(c.header, c.value)
+			r = send(t, signer.SignV4(*r, exampleKey, exampleSecret, "", "us-east-1"))
+			c.arrive(r)
+			got, err := sigv4.New(secrets, sigv4.Settings{}).Verify(t.Context(), r)
+			if err != nil || !slices.Contains(got.SignedHeaders, strings.ToLower(c.header)) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
 	}
 }
 
