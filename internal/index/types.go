@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"grange/internal/block"
@@ -26,8 +27,10 @@ var (
 	ErrDeleteMarker = errors.New("index: version is a delete marker")
 	// ErrNoUpload reports that the upload never was, was aborted, or was completed.
 	ErrNoUpload = errors.New("index: upload not found")
-	// ErrCorrupt reports a stored record that cannot be read.
+	// ErrCorrupt reports a stored record that cannot be read, or that contradicts another.
 	ErrCorrupt = errors.New("index: corrupt record")
+	// ErrFormat reports a record or command that a newer program wrote: this one must be upgraded.
+	ErrFormat = errors.New("index: format of a newer version")
 )
 
 // Versioning is how a bucket treats a write to a key that has a version already.
@@ -159,16 +162,34 @@ const (
 	NotEmpty
 	// QuotaExceeded: the write would pass the bucket's limit.
 	QuotaExceeded
+	// Invalid: the command contradicts itself or passes a limit of this package: our bug in the caller, never the client's.
+	Invalid
 )
 
-// Result is what a command returns.
+var codeNames = [...]string{
+	OK: "ok", PreconditionFailed: "precondition failed", NotFound: "not found", NoSuchUpload: "no such upload",
+	PartsChanged: "parts changed", SourceChanged: "source changed", EpochTooOld: "epoch too old", BucketSealed: "bucket sealed",
+	NotEmpty: "not empty", QuotaExceeded: "quota exceeded", Invalid: "invalid",
+}
+
+// String is the name that logs and tests show.
+func (c Code) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return fmt.Sprintf("code %d", uint8(c))
+}
+
+// Result is what a command returns. Its versions come without Bucket, Key and Meta: the caller has them, and results are
+// remembered for a while to answer retries.
 type Result struct {
 	Code    Code
-	Version Version     // what was written; for Delete the marker or the version that was removed
-	Part    Part        // for PutPart
-	Epoch   block.Epoch // the group's epoch now
-	Missing []id.Hash   // for EpochTooOld
-	Results []Result    // for a command of several steps, one each
+	Version Version         // what was written; for Delete the marker or the version that was removed, zero when there was none
+	Part    Part            // for PutPart
+	Epoch   block.Epoch     // the group's epoch now
+	Missing []id.Hash       // for EpochTooOld
+	Doomed  []block.Address // for Doom: those that no record names and that are to be deleted from the disks
+	Results []Result        // for a command of several steps, one each
 }
 
 // Condition must hold at the moment when the command is applied. ETags are without quotes; "*" stands for any object.
@@ -233,7 +254,8 @@ type PutPart struct {
 }
 
 // CompleteUpload turns parts into a version. Version.Size, ETag, Checksum and Parts were computed from the parts, which must
-// still be the same. A repeated Complete of the upload that made the key's latest version answers OK with that version.
+// still be the same: a PartRef names a part by Number and Seq. Version.Meta and the offsets and checksums of the parts are taken from
+// what is stored. A repeated Complete of the upload that made the key's latest version answers OK with that version.
 type CompleteUpload struct {
 	Upload     id.Upload
 	Version    Version
@@ -255,18 +277,33 @@ type AbortUpload struct {
 type SealBucket struct{ Bucket id.Bucket }
 
 // Release works off the queue of payloads that no record names any more: at most Max block references are dropped. It is proposed by a worker.
-type Release struct{ Max int }
+type Release struct {
+	Max  int
+	Time time.Time // when it was proposed: shown with the blocks that become garbage
+}
 
 // Doom advances the group's epoch and decides that those of the blocks which no record names are to be deleted from the disks.
-// Result.Missing holds the ones that were doomed; the others are named by a record.
+// Result.Doomed holds the ones that were doomed; the others are named by a record.
 type Doom struct {
 	Blocks []block.Address
 	// KeepEpochs is how many epochs dooms are remembered after their blocks were deleted; commands of older writers are refused.
 	KeepEpochs uint64
 }
 
-// Buried says that all copies of the blocks doomed at or below Epoch were deleted.
+// Buried says that all copies of those of the blocks that were doomed at or below Epoch were deleted.
 type Buried struct {
 	Blocks []block.Address
 	Epoch  block.Epoch
 }
+
+func (Put) command()            {}
+func (Delete) command()         {}
+func (DeleteMany) command()     {}
+func (CreateUpload) command()   {}
+func (PutPart) command()        {}
+func (CompleteUpload) command() {}
+func (AbortUpload) command()    {}
+func (SealBucket) command()     {}
+func (Release) command()        {}
+func (Doom) command()           {}
+func (Buried) command()         {}
