@@ -40,6 +40,8 @@ var (
 	ErrBadRange = errors.New("store: range not satisfiable")
 	// ErrSizeMismatch reports that the body did not have the promised length.
 	ErrSizeMismatch = errors.New("store: body length differs from the announced length")
+	// ErrChecksum reports that the checksum that the client announced for a multipart object is not that of its parts.
+	ErrChecksum = errors.New("store: checksum of the object differs")
 	// ErrQuota reports that the write would pass the bucket's quota.
 	ErrQuota = errors.New("store: quota exceeded")
 	// ErrNoSpace reports that the disks keep their last room for deletes and metadata.
@@ -132,6 +134,7 @@ type PartOptions struct {
 	Number int
 	Body   io.Reader
 	Size   int64 // as in PutOptions
+	// Sums and Verify are as in PutOptions, but what Verify returns is not stored: a part keeps the checksum that its upload was created with.
 	Sums   checksum.Set
 	Verify func(*checksum.Hasher) (checksum.Value, error)
 }
