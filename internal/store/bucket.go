@@ -97,7 +97,7 @@ func (s *Store) finishSealed(ctx context.Context, name string) (freed bool, err 
 // DeleteBucket deletes a bucket that holds no version; uploads in progress are dropped. The bucket's index decides and
 // seals itself; then the name is given back. What is interrupted between the two is finished by whoever meets it next.
 func (s *Store) DeleteBucket(ctx context.Context, b *catalog.Bucket) error {
-	r, err := s.propose(ctx, groupOf(b, ""), &index.SealBucket{Bucket: b.ID})
+	r, err := s.propose(ctx, groupOf(b, ""), index.SealBucket{Bucket: b.ID})
 	if err != nil {
 		return err
 	}

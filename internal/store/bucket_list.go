@@ -10,7 +10,7 @@ import (
 
 // ownBuckets are up to limit buckets of the key's account, or of its scope, in the order of their names.
 func ownBuckets(v catalog.View, key *catalog.AccessKey, prefix, after string, limit int) ([]catalog.Bucket, error) {
-	if len(key.Scope) > 0 {
+	if key.Narrowed {
 		return scopeBuckets(v, key)
 	}
 	var all []catalog.Bucket

@@ -37,7 +37,7 @@ func (s *Store) CopyObject(ctx context.Context, b *catalog.Bucket, o CopyOptions
 		Checksum: sum,
 		Meta:     o.Meta,
 	}
-	r, err := s.propose(ctx, groupOf(b, o.Key), &index.Put{
+	r, err := s.propose(ctx, groupOf(b, o.Key), index.Put{
 		Version:    v,
 		Payload:    payload,
 		Random:     random8(),

@@ -12,7 +12,7 @@ import (
 // DeleteObject removes an object or one version of it. Removing what does not exist succeeds, as in S3.
 func (s *Store) DeleteObject(ctx context.Context, b *catalog.Bucket, o DeleteOptions) (DeleteResult, error) {
 	cmd := s.deletion(b, o)
-	r, err := s.propose(ctx, groupOf(b, o.Key), &cmd)
+	r, err := s.propose(ctx, groupOf(b, o.Key), cmd)
 	if err != nil {
 		return DeleteResult{}, err
 	}
@@ -36,7 +36,7 @@ func (s *Store) DeleteObjects(ctx context.Context, b *catalog.Bucket, o []Delete
 		for j, i := range places {
 			cmd.Deletes[j] = s.deletion(b, o[i])
 		}
-		r, err := s.propose(ctx, g, &cmd)
+		r, err := s.propose(ctx, g, cmd)
 		if err != nil {
 			return nil, err
 		}

@@ -78,7 +78,7 @@ func (w *Garbage) release(ctx context.Context) (more bool, err error) {
 	if err != nil || n == 0 {
 		return false, err
 	}
-	r, err := w.store.propose(ctx, w.group, &index.Release{Max: releaseBatch})
+	r, err := w.store.propose(ctx, w.group, index.Release{Max: releaseBatch})
 	if err != nil {
 		return false, err
 	}
@@ -97,7 +97,7 @@ func (w *Garbage) decide(ctx context.Context) (more bool, err error) {
 	if err != nil || len(ripe) == 0 && !unmarked {
 		return false, err
 	}
-	r, err := w.store.propose(ctx, w.group, &index.Doom{Blocks: ripe, KeepEpochs: keepEpochs})
+	r, err := w.store.propose(ctx, w.group, index.Doom{Blocks: ripe, KeepEpochs: keepEpochs})
 	if err != nil {
 		return false, err
 	}
@@ -174,7 +174,7 @@ func (w *Garbage) bury(ctx context.Context) (more bool, err error) {
 		buried.Blocks = append(buried.Blocks, d.Address)
 		buried.Epoch = max(buried.Epoch, d.Epoch) // one that is doomed again meanwhile has a higher epoch than any of these
 	}
-	r, err := w.store.propose(ctx, w.group, &buried)
+	r, err := w.store.propose(ctx, w.group, buried)
 	if err != nil {
 		return false, err
 	}

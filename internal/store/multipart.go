@@ -28,7 +28,7 @@ func (s *Store) CreateUpload(ctx context.Context, b *catalog.Bucket, o UploadOpt
 		Initiator: o.Initiator,
 		Meta:      o.Meta,
 	}
-	r, err := s.propose(ctx, groupOf(b, o.Key), &index.CreateUpload{Upload: u})
+	r, err := s.propose(ctx, groupOf(b, o.Key), index.CreateUpload{Upload: u})
 	if err != nil {
 		return index.Upload{}, err
 	}
@@ -62,7 +62,7 @@ func (s *Store) noUpload(ctx context.Context, v *view, b *catalog.Bucket, err er
 
 // AbortUpload drops an upload with its parts.
 func (s *Store) AbortUpload(ctx context.Context, b *catalog.Bucket, key string, u id.Upload) error {
-	r, err := s.propose(ctx, groupOf(b, key), &index.AbortUpload{Bucket: b.ID, Key: key, Upload: u})
+	r, err := s.propose(ctx, groupOf(b, key), index.AbortUpload{Bucket: b.ID, Key: key, Upload: u})
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *Store) PutPart(ctx context.Context, b *catalog.Bucket, o PartOptions) (
 
 func (s *Store) commitPart(ctx context.Context, b *catalog.Bucket, cmd *index.PutPart) (index.Part, error) {
 	for range commitAttempts {
-		r, err := s.propose(ctx, groupOf(b, cmd.Key), cmd)
+		r, err := s.propose(ctx, groupOf(b, cmd.Key), *cmd)
 		if err != nil {
 			return index.Part{}, err
 		}
@@ -196,7 +196,7 @@ func (s *Store) CompleteUpload(ctx context.Context, b *catalog.Bucket, o Complet
 		if done != nil || err != nil {
 			return deref(done), err
 		}
-		r, err := s.propose(ctx, groupOf(b, o.Key), cmd)
+		r, err := s.propose(ctx, groupOf(b, o.Key), *cmd)
 		if err != nil {
 			return index.Version{}, err
 		}

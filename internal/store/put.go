@@ -61,7 +61,7 @@ func (s *Store) PutObject(ctx context.Context, b *catalog.Bucket, o PutOptions) 
 func (s *Store) commitPut(ctx context.Context, b *catalog.Bucket, put *index.Put) (index.Version, error) {
 	g := groupOf(b, put.Version.Key)
 	for range commitAttempts {
-		r, err := s.propose(ctx, g, put)
+		r, err := s.propose(ctx, g, *put)
 		if err != nil {
 			return index.Version{}, err
 		}

@@ -69,7 +69,7 @@ func (w *Sweep) begin(ctx context.Context) error {
 	}
 	epochs := make(map[id.Group]block.Epoch, len(groups))
 	for _, g := range groups {
-		r, err := w.store.propose(ctx, g, &index.Doom{KeepEpochs: keepEpochs})
+		r, err := w.store.propose(ctx, g, index.Doom{KeepEpochs: keepEpochs})
 		if err != nil {
 			return fmt.Errorf("sweep: advance the epoch of group %d: %w", g, err)
 		}
@@ -161,7 +161,7 @@ func (w *Sweep) doom(ctx context.Context, g id.Group, candidates []block.Address
 	if len(unnamed) == 0 {
 		return nil
 	}
-	r, err := w.store.propose(ctx, g, &index.Doom{Blocks: unnamed, KeepEpochs: keepEpochs})
+	r, err := w.store.propose(ctx, g, index.Doom{Blocks: unnamed, KeepEpochs: keepEpochs})
 	if err != nil {
 		return fmt.Errorf("sweep: give up %d blocks: %w", len(unnamed), err)
 	}
