@@ -58,7 +58,7 @@ func (t *tx) newBucket(name, region string, account id.Account) (b Bucket, exist
 	if err != nil {
 		return b, false, err
 	}
-	group, err := t.leastLoaded()
+	group, err := t.takeLoad()
 	if err != nil {
 		return b, false, err
 	}
@@ -71,7 +71,7 @@ func (t *tx) newBucket(name, region string, account id.Account) (b Bucket, exist
 	t.set(t.bucketKey(b.ID), toBucket(b))
 	t.set(t.bucketNameKey(name), ref)
 	t.set(t.accountBucketKey(account, name), ref)
-	return b, false, t.addLoad(group, 1)
+	return b, false, nil
 }
 
 func ownAndActive(b Bucket, account id.Account) error {
@@ -94,37 +94,6 @@ func (t *tx) activeBucket(number uint64) (Bucket, error) {
 		return b, err
 	}
 	return b, active(b)
-}
-
-// leastLoaded is the index group with the fewest buckets, of those the one with the lowest number.
-func (t *tx) leastLoaded() (best id.Group, err error) {
-	var least uint64
-	groups, err := t.names(t.key(tableLoads), GroupsMax)
-	if err != nil {
-		return 0, err
-	}
-	for _, raw := range groups {
-		load, err := t.counter(t.key(tableLoads, []byte(raw)))
-		if err != nil {
-			return 0, err
-		}
-		if best == 0 || load < least {
-			best, least = groupOf([]byte(raw)), load
-		}
-	}
-	if best == 0 {
-		return 0, fmt.Errorf("%w: no index groups", ErrCorrupt)
-	}
-	return best, nil
-}
-
-func (t *tx) addLoad(g id.Group, n int64) error {
-	load, err := t.counter(t.loadKey(g))
-	if err != nil {
-		return err
-	}
-	t.setCounter(t.loadKey(g), uint64(int64(load)+n))
-	return nil
 }
 
 // addToScope gives a narrowed key rights on one more bucket of its account.
@@ -335,21 +304,10 @@ func (t *tx) finishDelete(c *catalogpb.FinishDelete) (*catalogpb.Result, error) 
 	for _, g := range b.Grants {
 		t.delete(t.keyGrantKey(g.AccessKeyID, b.ID))
 	}
-	for _, g := range groupsOf(b) {
-		if err := t.addLoad(g, -1); err != nil {
-			return nil, err
-		}
+	if err := t.dropLoad(b); err != nil {
+		return nil, err
 	}
 	return &catalogpb.Result{}, t.dropScopes(b.ID)
-}
-
-// groupsOf lists the groups of the bucket's ranges, each once.
-func groupsOf(b Bucket) (groups []id.Group) {
-	for _, r := range b.Ranges {
-		groups = append(groups, r.Group)
-	}
-	slices.Sort(groups)
-	return slices.Compact(groups)
 }
 
 // dropScopes takes a bucket out of the scopes that name it. The keys stay narrowed.

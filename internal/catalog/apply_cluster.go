@@ -52,12 +52,12 @@ func (t *tx) init(c *catalogpb.Init) (*catalogpb.Result, error) {
 	t.set(t.key(tableCluster), toCluster(cluster))
 	t.set(t.nodeKey(first.ID), toNode(first))
 	t.setGroup(newGroup(id.SystemGroup, first.ID))
-	for i := range groups {
-		g := id.FirstIndexGroup + id.Group(i)
-		t.setGroup(newGroup(g, first.ID))
-		t.setCounter(t.loadKey(g), 0)
+	numbers := make([]id.Group, groups)
+	for i := range numbers {
+		numbers[i] = id.FirstIndexGroup + id.Group(i)
+		t.setGroup(newGroup(numbers[i], first.ID))
 	}
-	return &catalogpb.Result{Cluster: toCluster(cluster)}, nil
+	return &catalogpb.Result{Cluster: toCluster(cluster)}, t.addGroups(numbers...)
 }
 
 // validShape checks the numbers of partitions and copies.
@@ -275,8 +275,7 @@ func (t *tx) createGroup(c *catalogpb.CreateGroup) (*catalogpb.Result, error) {
 	}
 	g := newGroup(max(last+1, id.FirstIndexGroup), nodes...)
 	t.setGroup(g)
-	t.setCounter(t.loadKey(g.ID), 0)
-	return &catalogpb.Result{Number: uint64(g.ID)}, nil
+	return &catalogpb.Result{Number: uint64(g.ID)}, t.addGroups(g.ID)
 }
 
 // lastGroup is the highest number of a group. Groups are never removed, so the next number was never given.

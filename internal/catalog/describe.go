@@ -31,8 +31,10 @@ func newRecord(table byte) record {
 	switch table {
 	case tableCluster:
 		return new(catalogpb.Cluster)
-	case tableCounters, tableLoads:
+	case tableCounters:
 		return new(catalogpb.Counter)
+	case tableLoads:
+		return new(catalogpb.Loads)
 	case tableNodes:
 		return new(catalogpb.Node)
 	case tableGroups:

@@ -1,10 +1,7 @@
 package catalog
 
 import (
-	"encoding/binary"
-
 	"grange/internal/catalog/catalogpb"
-	"grange/internal/id"
 )
 
 // Page asks for a part of a list. The zero Page is the beginning.
@@ -20,8 +17,6 @@ func (p Page) limit() int {
 	}
 	return p.Max
 }
-
-func groupOf(raw []byte) id.Group { return id.Group(binary.BigEndian.Uint32(raw)) }
 
 // list reads one page of a table whose keys are under base. load makes an entry of a record; an entry that load does
 // not find was deleted since, and is left out. next is the After of the next page, "" at the end of the list.

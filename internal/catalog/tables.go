@@ -20,7 +20,7 @@ const (
 	tableCounters       = 'x' // which -> Counter
 	tableNodes          = 'n' // node -> Node
 	tableGroups         = 'g' // group -> Group
-	tableLoads          = 'l' // index group -> Counter of its buckets
+	tableLoads          = 'l' // -> Loads
 	tableLayouts        = 'y' // epoch -> Layout
 	tableAccounts       = 'a' // account -> Account
 	tableAccountNames   = 'A' // name -> Reference
@@ -52,7 +52,6 @@ func (s state) key(table byte, parts ...[]byte) []byte { return s.space.Sub(tabl
 
 func (s state) nodeKey(n id.Node) []byte       { return s.key(tableNodes, n[:]) }
 func (s state) groupKey(g id.Group) []byte     { return s.key(tableGroups, groupBytes(g)) }
-func (s state) loadKey(g id.Group) []byte      { return s.key(tableLoads, groupBytes(g)) }
 func (s state) layoutKey(epoch uint64) []byte  { return s.key(tableLayouts, number(epoch)) }
 func (s state) accountKey(a id.Account) []byte { return s.key(tableAccounts, a[:]) }
 func (s state) keyKey(keyID string) []byte     { return s.key(tableKeys, []byte(keyID)) }

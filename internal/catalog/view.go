@@ -43,8 +43,18 @@ func (v View) Group(g id.Group) (Group, error) {
 // Groups lists the groups by number, at most GroupsMax.
 func (v View) Groups() ([]Group, error) { return v.groups() }
 
-// GroupBuckets is the number of buckets that an index group holds, or ranges of.
-func (v View) GroupBuckets(g id.Group) (uint64, error) { return v.counter(v.loadKey(g)) }
+// GroupBuckets is, for each index group, the number of buckets that it holds, or holds ranges of.
+func (v View) GroupBuckets() (map[id.Group]uint64, error) {
+	m, err := v.loads()
+	if err != nil {
+		return nil, err
+	}
+	buckets := make(map[id.Group]uint64, len(m.GetLoads()))
+	for _, l := range m.GetLoads() {
+		buckets[id.Group(l.GetGroup())] = l.GetBuckets()
+	}
+	return buckets, nil
+}
 
 // Layout is the layout of an epoch, while it is kept.
 func (v View) Layout(epoch uint64) (Layout, error) { return v.layout(epoch) }

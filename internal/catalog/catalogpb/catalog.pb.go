@@ -231,6 +231,112 @@ func (x *Counter) GetValue() uint64 {
 	return 0
 }
 
+// Loads counts the buckets of each index group, by group. It is one record since the keys of a range that change often
+// are slow to walk.
+type Loads struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Loads         []*Load                `protobuf:"bytes,2,rep,name=loads,proto3" json:"loads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Loads) Reset() {
+	*x = Loads{}
+	mi := &file_catalog_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Loads) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Loads) ProtoMessage() {}
+
+func (x *Loads) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Loads.ProtoReflect.Descriptor instead.
+func (*Loads) Descriptor() ([]byte, []int) {
+	return file_catalog_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Loads) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Loads) GetLoads() []*Load {
+	if x != nil {
+		return x.Loads
+	}
+	return nil
+}
+
+type Load struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Buckets       uint64                 `protobuf:"varint,2,opt,name=buckets,proto3" json:"buckets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Load) Reset() {
+	*x = Load{}
+	mi := &file_catalog_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Load) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Load) ProtoMessage() {}
+
+func (x *Load) ProtoReflect() protoreflect.Message {
+	mi := &file_catalog_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Load.ProtoReflect.Descriptor instead.
+func (*Load) Descriptor() ([]byte, []int) {
+	return file_catalog_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Load) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *Load) GetBuckets() uint64 {
+	if x != nil {
+		return x.Buckets
+	}
+	return 0
+}
+
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -248,7 +354,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_catalog_proto_msgTypes[2]
+	mi := &file_catalog_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -260,7 +366,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[2]
+	mi := &file_catalog_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -273,7 +379,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{2}
+	return file_catalog_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Node) GetVersion() uint32 {
@@ -351,7 +457,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_catalog_proto_msgTypes[3]
+	mi := &file_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +469,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[3]
+	mi := &file_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +482,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{3}
+	return file_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Group) GetVersion() uint32 {
@@ -418,7 +524,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_catalog_proto_msgTypes[4]
+	mi := &file_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +536,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[4]
+	mi := &file_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +549,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{4}
+	return file_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Member) GetReplica() uint64 {
@@ -480,7 +586,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_catalog_proto_msgTypes[5]
+	mi := &file_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +598,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[5]
+	mi := &file_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +611,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{5}
+	return file_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Account) GetVersion() uint32 {
@@ -562,7 +668,7 @@ type AccessKey struct {
 
 func (x *AccessKey) Reset() {
 	*x = AccessKey{}
-	mi := &file_catalog_proto_msgTypes[6]
+	mi := &file_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +680,7 @@ func (x *AccessKey) String() string {
 func (*AccessKey) ProtoMessage() {}
 
 func (x *AccessKey) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[6]
+	mi := &file_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +693,7 @@ func (x *AccessKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessKey.ProtoReflect.Descriptor instead.
 func (*AccessKey) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{6}
+	return file_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AccessKey) GetVersion() uint32 {
@@ -677,7 +783,7 @@ type ScopeGrant struct {
 
 func (x *ScopeGrant) Reset() {
 	*x = ScopeGrant{}
-	mi := &file_catalog_proto_msgTypes[7]
+	mi := &file_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +795,7 @@ func (x *ScopeGrant) String() string {
 func (*ScopeGrant) ProtoMessage() {}
 
 func (x *ScopeGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[7]
+	mi := &file_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +808,7 @@ func (x *ScopeGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGrant.ProtoReflect.Descriptor instead.
 func (*ScopeGrant) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{7}
+	return file_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScopeGrant) GetBucket() uint64 {
@@ -738,7 +844,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_catalog_proto_msgTypes[8]
+	mi := &file_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +856,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[8]
+	mi := &file_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +869,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{8}
+	return file_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Bucket) GetVersion() uint32 {
@@ -853,7 +959,7 @@ type KeyRange struct {
 
 func (x *KeyRange) Reset() {
 	*x = KeyRange{}
-	mi := &file_catalog_proto_msgTypes[9]
+	mi := &file_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +971,7 @@ func (x *KeyRange) String() string {
 func (*KeyRange) ProtoMessage() {}
 
 func (x *KeyRange) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[9]
+	mi := &file_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +984,7 @@ func (x *KeyRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRange.ProtoReflect.Descriptor instead.
 func (*KeyRange) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{9}
+	return file_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *KeyRange) GetFrom() []byte {
@@ -905,7 +1011,7 @@ type KeyGrant struct {
 
 func (x *KeyGrant) Reset() {
 	*x = KeyGrant{}
-	mi := &file_catalog_proto_msgTypes[10]
+	mi := &file_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1023,7 @@ func (x *KeyGrant) String() string {
 func (*KeyGrant) ProtoMessage() {}
 
 func (x *KeyGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[10]
+	mi := &file_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1036,7 @@ func (x *KeyGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyGrant.ProtoReflect.Descriptor instead.
 func (*KeyGrant) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{10}
+	return file_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *KeyGrant) GetKey() string {
@@ -959,7 +1065,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_catalog_proto_msgTypes[11]
+	mi := &file_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1077,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[11]
+	mi := &file_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1090,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{11}
+	return file_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Reference) GetVersion() uint32 {
@@ -1018,7 +1124,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_catalog_proto_msgTypes[12]
+	mi := &file_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1136,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[12]
+	mi := &file_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1149,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{12}
+	return file_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Document) GetVersion() uint32 {
@@ -1071,7 +1177,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_catalog_proto_msgTypes[13]
+	mi := &file_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1189,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[13]
+	mi := &file_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1202,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{13}
+	return file_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Setting) GetVersion() uint32 {
@@ -1135,7 +1241,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_catalog_proto_msgTypes[14]
+	mi := &file_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1253,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[14]
+	mi := &file_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1266,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{14}
+	return file_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Layout) GetVersion() uint32 {
@@ -1245,7 +1351,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_catalog_proto_msgTypes[15]
+	mi := &file_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1363,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[15]
+	mi := &file_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1376,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{15}
+	return file_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Command) GetVersion() uint32 {
@@ -1717,7 +1823,7 @@ type Init struct {
 
 func (x *Init) Reset() {
 	*x = Init{}
-	mi := &file_catalog_proto_msgTypes[16]
+	mi := &file_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1835,7 @@ func (x *Init) String() string {
 func (*Init) ProtoMessage() {}
 
 func (x *Init) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[16]
+	mi := &file_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1848,7 @@ func (x *Init) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Init.ProtoReflect.Descriptor instead.
 func (*Init) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{16}
+	return file_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Init) GetClusterId() []byte {
@@ -1796,7 +1902,7 @@ type RaiseFormat struct {
 
 func (x *RaiseFormat) Reset() {
 	*x = RaiseFormat{}
-	mi := &file_catalog_proto_msgTypes[17]
+	mi := &file_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1914,7 @@ func (x *RaiseFormat) String() string {
 func (*RaiseFormat) ProtoMessage() {}
 
 func (x *RaiseFormat) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[17]
+	mi := &file_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1927,7 @@ func (x *RaiseFormat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseFormat.ProtoReflect.Descriptor instead.
 func (*RaiseFormat) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{17}
+	return file_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RaiseFormat) GetFormat() uint32 {
@@ -1840,7 +1946,7 @@ type PutNode struct {
 
 func (x *PutNode) Reset() {
 	*x = PutNode{}
-	mi := &file_catalog_proto_msgTypes[18]
+	mi := &file_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +1958,7 @@ func (x *PutNode) String() string {
 func (*PutNode) ProtoMessage() {}
 
 func (x *PutNode) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[18]
+	mi := &file_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +1971,7 @@ func (x *PutNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutNode.ProtoReflect.Descriptor instead.
 func (*PutNode) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{18}
+	return file_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PutNode) GetNode() *Node {
@@ -1891,7 +1997,7 @@ type UpdateNode struct {
 
 func (x *UpdateNode) Reset() {
 	*x = UpdateNode{}
-	mi := &file_catalog_proto_msgTypes[19]
+	mi := &file_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2009,7 @@ func (x *UpdateNode) String() string {
 func (*UpdateNode) ProtoMessage() {}
 
 func (x *UpdateNode) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[19]
+	mi := &file_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2022,7 @@ func (x *UpdateNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNode.ProtoReflect.Descriptor instead.
 func (*UpdateNode) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{19}
+	return file_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateNode) GetId() []byte {
@@ -1984,7 +2090,7 @@ type Strings struct {
 
 func (x *Strings) Reset() {
 	*x = Strings{}
-	mi := &file_catalog_proto_msgTypes[20]
+	mi := &file_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2102,7 @@ func (x *Strings) String() string {
 func (*Strings) ProtoMessage() {}
 
 func (x *Strings) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[20]
+	mi := &file_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2115,7 @@ func (x *Strings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Strings.ProtoReflect.Descriptor instead.
 func (*Strings) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{20}
+	return file_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Strings) GetValues() []string {
@@ -2028,7 +2134,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_catalog_proto_msgTypes[21]
+	mi := &file_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2146,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[21]
+	mi := &file_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2159,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{21}
+	return file_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RemoveNode) GetId() []byte {
@@ -2072,7 +2178,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_catalog_proto_msgTypes[22]
+	mi := &file_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2190,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[22]
+	mi := &file_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2203,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{22}
+	return file_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateGroup) GetNodes() [][]byte {
@@ -2118,7 +2224,7 @@ type AddMember struct {
 
 func (x *AddMember) Reset() {
 	*x = AddMember{}
-	mi := &file_catalog_proto_msgTypes[23]
+	mi := &file_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2236,7 @@ func (x *AddMember) String() string {
 func (*AddMember) ProtoMessage() {}
 
 func (x *AddMember) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[23]
+	mi := &file_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2249,7 @@ func (x *AddMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMember.ProtoReflect.Descriptor instead.
 func (*AddMember) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{23}
+	return file_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AddMember) GetGroup() uint32 {
@@ -2177,7 +2283,7 @@ type PromoteMember struct {
 
 func (x *PromoteMember) Reset() {
 	*x = PromoteMember{}
-	mi := &file_catalog_proto_msgTypes[24]
+	mi := &file_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2295,7 @@ func (x *PromoteMember) String() string {
 func (*PromoteMember) ProtoMessage() {}
 
 func (x *PromoteMember) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[24]
+	mi := &file_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2308,7 @@ func (x *PromoteMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteMember.ProtoReflect.Descriptor instead.
 func (*PromoteMember) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{24}
+	return file_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PromoteMember) GetGroup() uint32 {
@@ -2229,7 +2335,7 @@ type RemoveMember struct {
 
 func (x *RemoveMember) Reset() {
 	*x = RemoveMember{}
-	mi := &file_catalog_proto_msgTypes[25]
+	mi := &file_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2347,7 @@ func (x *RemoveMember) String() string {
 func (*RemoveMember) ProtoMessage() {}
 
 func (x *RemoveMember) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[25]
+	mi := &file_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2360,7 @@ func (x *RemoveMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMember.ProtoReflect.Descriptor instead.
 func (*RemoveMember) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{25}
+	return file_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RemoveMember) GetGroup() uint32 {
@@ -2280,7 +2386,7 @@ type SetLayout struct {
 
 func (x *SetLayout) Reset() {
 	*x = SetLayout{}
-	mi := &file_catalog_proto_msgTypes[26]
+	mi := &file_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2398,7 @@ func (x *SetLayout) String() string {
 func (*SetLayout) ProtoMessage() {}
 
 func (x *SetLayout) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[26]
+	mi := &file_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2411,7 @@ func (x *SetLayout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLayout.ProtoReflect.Descriptor instead.
 func (*SetLayout) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{26}
+	return file_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetLayout) GetLayout() *Layout {
@@ -2324,7 +2430,7 @@ type RetireLayouts struct {
 
 func (x *RetireLayouts) Reset() {
 	*x = RetireLayouts{}
-	mi := &file_catalog_proto_msgTypes[27]
+	mi := &file_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2442,7 @@ func (x *RetireLayouts) String() string {
 func (*RetireLayouts) ProtoMessage() {}
 
 func (x *RetireLayouts) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[27]
+	mi := &file_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2455,7 @@ func (x *RetireLayouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireLayouts.ProtoReflect.Descriptor instead.
 func (*RetireLayouts) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{27}
+	return file_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RetireLayouts) GetBefore() uint64 {
@@ -2370,7 +2476,7 @@ type CreateAccount struct {
 
 func (x *CreateAccount) Reset() {
 	*x = CreateAccount{}
-	mi := &file_catalog_proto_msgTypes[28]
+	mi := &file_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2488,7 @@ func (x *CreateAccount) String() string {
 func (*CreateAccount) ProtoMessage() {}
 
 func (x *CreateAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[28]
+	mi := &file_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2501,7 @@ func (x *CreateAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccount.ProtoReflect.Descriptor instead.
 func (*CreateAccount) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{28}
+	return file_catalog_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateAccount) GetId() []byte {
@@ -2430,7 +2536,7 @@ type UpdateAccount struct {
 
 func (x *UpdateAccount) Reset() {
 	*x = UpdateAccount{}
-	mi := &file_catalog_proto_msgTypes[29]
+	mi := &file_catalog_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2548,7 @@ func (x *UpdateAccount) String() string {
 func (*UpdateAccount) ProtoMessage() {}
 
 func (x *UpdateAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[29]
+	mi := &file_catalog_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2561,7 @@ func (x *UpdateAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccount.ProtoReflect.Descriptor instead.
 func (*UpdateAccount) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{29}
+	return file_catalog_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdateAccount) GetId() []byte {
@@ -2488,7 +2594,7 @@ type DeleteAccount struct {
 
 func (x *DeleteAccount) Reset() {
 	*x = DeleteAccount{}
-	mi := &file_catalog_proto_msgTypes[30]
+	mi := &file_catalog_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2606,7 @@ func (x *DeleteAccount) String() string {
 func (*DeleteAccount) ProtoMessage() {}
 
 func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[30]
+	mi := &file_catalog_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2619,7 @@ func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccount.ProtoReflect.Descriptor instead.
 func (*DeleteAccount) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{30}
+	return file_catalog_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteAccount) GetId() []byte {
@@ -2541,7 +2647,7 @@ type CreateKey struct {
 
 func (x *CreateKey) Reset() {
 	*x = CreateKey{}
-	mi := &file_catalog_proto_msgTypes[31]
+	mi := &file_catalog_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2659,7 @@ func (x *CreateKey) String() string {
 func (*CreateKey) ProtoMessage() {}
 
 func (x *CreateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[31]
+	mi := &file_catalog_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2672,7 @@ func (x *CreateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKey.ProtoReflect.Descriptor instead.
 func (*CreateKey) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{31}
+	return file_catalog_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CreateKey) GetId() string {
@@ -2655,7 +2761,7 @@ type UpdateKey struct {
 
 func (x *UpdateKey) Reset() {
 	*x = UpdateKey{}
-	mi := &file_catalog_proto_msgTypes[32]
+	mi := &file_catalog_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2773,7 @@ func (x *UpdateKey) String() string {
 func (*UpdateKey) ProtoMessage() {}
 
 func (x *UpdateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[32]
+	mi := &file_catalog_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2786,7 @@ func (x *UpdateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateKey.ProtoReflect.Descriptor instead.
 func (*UpdateKey) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{32}
+	return file_catalog_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UpdateKey) GetId() string {
@@ -2748,7 +2854,7 @@ type Scope struct {
 
 func (x *Scope) Reset() {
 	*x = Scope{}
-	mi := &file_catalog_proto_msgTypes[33]
+	mi := &file_catalog_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2866,7 @@ func (x *Scope) String() string {
 func (*Scope) ProtoMessage() {}
 
 func (x *Scope) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[33]
+	mi := &file_catalog_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2879,7 @@ func (x *Scope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scope.ProtoReflect.Descriptor instead.
 func (*Scope) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{33}
+	return file_catalog_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Scope) GetGrants() []*ScopeGrant {
@@ -2792,7 +2898,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_catalog_proto_msgTypes[34]
+	mi := &file_catalog_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +2910,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[34]
+	mi := &file_catalog_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +2923,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{34}
+	return file_catalog_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteKey) GetId() string {
@@ -2839,7 +2945,7 @@ type CreateBucket struct {
 
 func (x *CreateBucket) Reset() {
 	*x = CreateBucket{}
-	mi := &file_catalog_proto_msgTypes[35]
+	mi := &file_catalog_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +2957,7 @@ func (x *CreateBucket) String() string {
 func (*CreateBucket) ProtoMessage() {}
 
 func (x *CreateBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[35]
+	mi := &file_catalog_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +2970,7 @@ func (x *CreateBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBucket.ProtoReflect.Descriptor instead.
 func (*CreateBucket) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{35}
+	return file_catalog_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateBucket) GetName() string {
@@ -2906,7 +3012,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_catalog_proto_msgTypes[36]
+	mi := &file_catalog_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3024,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[36]
+	mi := &file_catalog_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3037,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{36}
+	return file_catalog_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Grant) GetBucket() uint64 {
@@ -2967,7 +3073,7 @@ type SetDocument struct {
 
 func (x *SetDocument) Reset() {
 	*x = SetDocument{}
-	mi := &file_catalog_proto_msgTypes[37]
+	mi := &file_catalog_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3085,7 @@ func (x *SetDocument) String() string {
 func (*SetDocument) ProtoMessage() {}
 
 func (x *SetDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[37]
+	mi := &file_catalog_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3098,7 @@ func (x *SetDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetDocument.ProtoReflect.Descriptor instead.
 func (*SetDocument) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{37}
+	return file_catalog_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SetDocument) GetBucket() uint64 {
@@ -3034,7 +3140,7 @@ type SetLimits struct {
 
 func (x *SetLimits) Reset() {
 	*x = SetLimits{}
-	mi := &file_catalog_proto_msgTypes[38]
+	mi := &file_catalog_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3152,7 @@ func (x *SetLimits) String() string {
 func (*SetLimits) ProtoMessage() {}
 
 func (x *SetLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[38]
+	mi := &file_catalog_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3165,7 @@ func (x *SetLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimits.ProtoReflect.Descriptor instead.
 func (*SetLimits) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{38}
+	return file_catalog_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SetLimits) GetBucket() uint64 {
@@ -3092,7 +3198,7 @@ type BeginDelete struct {
 
 func (x *BeginDelete) Reset() {
 	*x = BeginDelete{}
-	mi := &file_catalog_proto_msgTypes[39]
+	mi := &file_catalog_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3104,7 +3210,7 @@ func (x *BeginDelete) String() string {
 func (*BeginDelete) ProtoMessage() {}
 
 func (x *BeginDelete) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[39]
+	mi := &file_catalog_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3117,7 +3223,7 @@ func (x *BeginDelete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginDelete.ProtoReflect.Descriptor instead.
 func (*BeginDelete) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{39}
+	return file_catalog_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BeginDelete) GetBucket() uint64 {
@@ -3136,7 +3242,7 @@ type CancelDelete struct {
 
 func (x *CancelDelete) Reset() {
 	*x = CancelDelete{}
-	mi := &file_catalog_proto_msgTypes[40]
+	mi := &file_catalog_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +3254,7 @@ func (x *CancelDelete) String() string {
 func (*CancelDelete) ProtoMessage() {}
 
 func (x *CancelDelete) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[40]
+	mi := &file_catalog_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +3267,7 @@ func (x *CancelDelete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDelete.ProtoReflect.Descriptor instead.
 func (*CancelDelete) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{40}
+	return file_catalog_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CancelDelete) GetBucket() uint64 {
@@ -3180,7 +3286,7 @@ type FinishDelete struct {
 
 func (x *FinishDelete) Reset() {
 	*x = FinishDelete{}
-	mi := &file_catalog_proto_msgTypes[41]
+	mi := &file_catalog_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3192,7 +3298,7 @@ func (x *FinishDelete) String() string {
 func (*FinishDelete) ProtoMessage() {}
 
 func (x *FinishDelete) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[41]
+	mi := &file_catalog_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3205,7 +3311,7 @@ func (x *FinishDelete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDelete.ProtoReflect.Descriptor instead.
 func (*FinishDelete) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{41}
+	return file_catalog_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FinishDelete) GetBucket() uint64 {
@@ -3225,7 +3331,7 @@ type Ensure struct {
 
 func (x *Ensure) Reset() {
 	*x = Ensure{}
-	mi := &file_catalog_proto_msgTypes[42]
+	mi := &file_catalog_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3237,7 +3343,7 @@ func (x *Ensure) String() string {
 func (*Ensure) ProtoMessage() {}
 
 func (x *Ensure) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[42]
+	mi := &file_catalog_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3250,7 +3356,7 @@ func (x *Ensure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ensure.ProtoReflect.Descriptor instead.
 func (*Ensure) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{42}
+	return file_catalog_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Ensure) GetKey() *CreateKey {
@@ -3278,7 +3384,7 @@ type SetSetting struct {
 
 func (x *SetSetting) Reset() {
 	*x = SetSetting{}
-	mi := &file_catalog_proto_msgTypes[43]
+	mi := &file_catalog_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3396,7 @@ func (x *SetSetting) String() string {
 func (*SetSetting) ProtoMessage() {}
 
 func (x *SetSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[43]
+	mi := &file_catalog_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3409,7 @@ func (x *SetSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSetting.ProtoReflect.Descriptor instead.
 func (*SetSetting) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{43}
+	return file_catalog_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SetSetting) GetName() string {
@@ -3344,7 +3450,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_catalog_proto_msgTypes[44]
+	mi := &file_catalog_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +3462,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_catalog_proto_msgTypes[44]
+	mi := &file_catalog_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +3475,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_catalog_proto_rawDescGZIP(), []int{44}
+	return file_catalog_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Result) GetVersion() uint32 {
@@ -3453,7 +3559,13 @@ const file_catalog_proto_rawDesc = "" +
 	"\x06copies\x18\a \x01(\rR\x06copies\"9\n" +
 	"\aCounter\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value\"\xdc\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value\"M\n" +
+	"\x05Loads\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12*\n" +
+	"\x05loads\x18\x02 \x03(\v2\x14.grange.catalog.LoadR\x05loads\"6\n" +
+	"\x04Load\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x18\n" +
+	"\abuckets\x18\x02 \x01(\x04R\abuckets\"\xdc\x01\n" +
 	"\x04Node\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\fR\x02id\x12\x12\n" +
@@ -3751,105 +3863,108 @@ func file_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_catalog_proto_goTypes = []any{
 	(Code)(0),             // 0: grange.catalog.Code
 	(*Cluster)(nil),       // 1: grange.catalog.Cluster
 	(*Counter)(nil),       // 2: grange.catalog.Counter
-	(*Node)(nil),          // 3: grange.catalog.Node
-	(*Group)(nil),         // 4: grange.catalog.Group
-	(*Member)(nil),        // 5: grange.catalog.Member
-	(*Account)(nil),       // 6: grange.catalog.Account
-	(*AccessKey)(nil),     // 7: grange.catalog.AccessKey
-	(*ScopeGrant)(nil),    // 8: grange.catalog.ScopeGrant
-	(*Bucket)(nil),        // 9: grange.catalog.Bucket
-	(*KeyRange)(nil),      // 10: grange.catalog.KeyRange
-	(*KeyGrant)(nil),      // 11: grange.catalog.KeyGrant
-	(*Reference)(nil),     // 12: grange.catalog.Reference
-	(*Document)(nil),      // 13: grange.catalog.Document
-	(*Setting)(nil),       // 14: grange.catalog.Setting
-	(*Layout)(nil),        // 15: grange.catalog.Layout
-	(*Command)(nil),       // 16: grange.catalog.Command
-	(*Init)(nil),          // 17: grange.catalog.Init
-	(*RaiseFormat)(nil),   // 18: grange.catalog.RaiseFormat
-	(*PutNode)(nil),       // 19: grange.catalog.PutNode
-	(*UpdateNode)(nil),    // 20: grange.catalog.UpdateNode
-	(*Strings)(nil),       // 21: grange.catalog.Strings
-	(*RemoveNode)(nil),    // 22: grange.catalog.RemoveNode
-	(*CreateGroup)(nil),   // 23: grange.catalog.CreateGroup
-	(*AddMember)(nil),     // 24: grange.catalog.AddMember
-	(*PromoteMember)(nil), // 25: grange.catalog.PromoteMember
-	(*RemoveMember)(nil),  // 26: grange.catalog.RemoveMember
-	(*SetLayout)(nil),     // 27: grange.catalog.SetLayout
-	(*RetireLayouts)(nil), // 28: grange.catalog.RetireLayouts
-	(*CreateAccount)(nil), // 29: grange.catalog.CreateAccount
-	(*UpdateAccount)(nil), // 30: grange.catalog.UpdateAccount
-	(*DeleteAccount)(nil), // 31: grange.catalog.DeleteAccount
-	(*CreateKey)(nil),     // 32: grange.catalog.CreateKey
-	(*UpdateKey)(nil),     // 33: grange.catalog.UpdateKey
-	(*Scope)(nil),         // 34: grange.catalog.Scope
-	(*DeleteKey)(nil),     // 35: grange.catalog.DeleteKey
-	(*CreateBucket)(nil),  // 36: grange.catalog.CreateBucket
-	(*Grant)(nil),         // 37: grange.catalog.Grant
-	(*SetDocument)(nil),   // 38: grange.catalog.SetDocument
-	(*SetLimits)(nil),     // 39: grange.catalog.SetLimits
-	(*BeginDelete)(nil),   // 40: grange.catalog.BeginDelete
-	(*CancelDelete)(nil),  // 41: grange.catalog.CancelDelete
-	(*FinishDelete)(nil),  // 42: grange.catalog.FinishDelete
-	(*Ensure)(nil),        // 43: grange.catalog.Ensure
-	(*SetSetting)(nil),    // 44: grange.catalog.SetSetting
-	(*Result)(nil),        // 45: grange.catalog.Result
+	(*Loads)(nil),         // 3: grange.catalog.Loads
+	(*Load)(nil),          // 4: grange.catalog.Load
+	(*Node)(nil),          // 5: grange.catalog.Node
+	(*Group)(nil),         // 6: grange.catalog.Group
+	(*Member)(nil),        // 7: grange.catalog.Member
+	(*Account)(nil),       // 8: grange.catalog.Account
+	(*AccessKey)(nil),     // 9: grange.catalog.AccessKey
+	(*ScopeGrant)(nil),    // 10: grange.catalog.ScopeGrant
+	(*Bucket)(nil),        // 11: grange.catalog.Bucket
+	(*KeyRange)(nil),      // 12: grange.catalog.KeyRange
+	(*KeyGrant)(nil),      // 13: grange.catalog.KeyGrant
+	(*Reference)(nil),     // 14: grange.catalog.Reference
+	(*Document)(nil),      // 15: grange.catalog.Document
+	(*Setting)(nil),       // 16: grange.catalog.Setting
+	(*Layout)(nil),        // 17: grange.catalog.Layout
+	(*Command)(nil),       // 18: grange.catalog.Command
+	(*Init)(nil),          // 19: grange.catalog.Init
+	(*RaiseFormat)(nil),   // 20: grange.catalog.RaiseFormat
+	(*PutNode)(nil),       // 21: grange.catalog.PutNode
+	(*UpdateNode)(nil),    // 22: grange.catalog.UpdateNode
+	(*Strings)(nil),       // 23: grange.catalog.Strings
+	(*RemoveNode)(nil),    // 24: grange.catalog.RemoveNode
+	(*CreateGroup)(nil),   // 25: grange.catalog.CreateGroup
+	(*AddMember)(nil),     // 26: grange.catalog.AddMember
+	(*PromoteMember)(nil), // 27: grange.catalog.PromoteMember
+	(*RemoveMember)(nil),  // 28: grange.catalog.RemoveMember
+	(*SetLayout)(nil),     // 29: grange.catalog.SetLayout
+	(*RetireLayouts)(nil), // 30: grange.catalog.RetireLayouts
+	(*CreateAccount)(nil), // 31: grange.catalog.CreateAccount
+	(*UpdateAccount)(nil), // 32: grange.catalog.UpdateAccount
+	(*DeleteAccount)(nil), // 33: grange.catalog.DeleteAccount
+	(*CreateKey)(nil),     // 34: grange.catalog.CreateKey
+	(*UpdateKey)(nil),     // 35: grange.catalog.UpdateKey
+	(*Scope)(nil),         // 36: grange.catalog.Scope
+	(*DeleteKey)(nil),     // 37: grange.catalog.DeleteKey
+	(*CreateBucket)(nil),  // 38: grange.catalog.CreateBucket
+	(*Grant)(nil),         // 39: grange.catalog.Grant
+	(*SetDocument)(nil),   // 40: grange.catalog.SetDocument
+	(*SetLimits)(nil),     // 41: grange.catalog.SetLimits
+	(*BeginDelete)(nil),   // 42: grange.catalog.BeginDelete
+	(*CancelDelete)(nil),  // 43: grange.catalog.CancelDelete
+	(*FinishDelete)(nil),  // 44: grange.catalog.FinishDelete
+	(*Ensure)(nil),        // 45: grange.catalog.Ensure
+	(*SetSetting)(nil),    // 46: grange.catalog.SetSetting
+	(*Result)(nil),        // 47: grange.catalog.Result
 }
 var file_catalog_proto_depIdxs = []int32{
-	5,  // 0: grange.catalog.Group.members:type_name -> grange.catalog.Member
-	8,  // 1: grange.catalog.AccessKey.scope:type_name -> grange.catalog.ScopeGrant
-	10, // 2: grange.catalog.Bucket.ranges:type_name -> grange.catalog.KeyRange
-	11, // 3: grange.catalog.Bucket.grants:type_name -> grange.catalog.KeyGrant
-	17, // 4: grange.catalog.Command.init:type_name -> grange.catalog.Init
-	18, // 5: grange.catalog.Command.raise_format:type_name -> grange.catalog.RaiseFormat
-	19, // 6: grange.catalog.Command.put_node:type_name -> grange.catalog.PutNode
-	20, // 7: grange.catalog.Command.update_node:type_name -> grange.catalog.UpdateNode
-	22, // 8: grange.catalog.Command.remove_node:type_name -> grange.catalog.RemoveNode
-	23, // 9: grange.catalog.Command.create_group:type_name -> grange.catalog.CreateGroup
-	24, // 10: grange.catalog.Command.add_member:type_name -> grange.catalog.AddMember
-	25, // 11: grange.catalog.Command.promote_member:type_name -> grange.catalog.PromoteMember
-	26, // 12: grange.catalog.Command.remove_member:type_name -> grange.catalog.RemoveMember
-	27, // 13: grange.catalog.Command.set_layout:type_name -> grange.catalog.SetLayout
-	28, // 14: grange.catalog.Command.retire_layouts:type_name -> grange.catalog.RetireLayouts
-	29, // 15: grange.catalog.Command.create_account:type_name -> grange.catalog.CreateAccount
-	30, // 16: grange.catalog.Command.update_account:type_name -> grange.catalog.UpdateAccount
-	31, // 17: grange.catalog.Command.delete_account:type_name -> grange.catalog.DeleteAccount
-	32, // 18: grange.catalog.Command.create_key:type_name -> grange.catalog.CreateKey
-	33, // 19: grange.catalog.Command.update_key:type_name -> grange.catalog.UpdateKey
-	35, // 20: grange.catalog.Command.delete_key:type_name -> grange.catalog.DeleteKey
-	36, // 21: grange.catalog.Command.create_bucket:type_name -> grange.catalog.CreateBucket
-	37, // 22: grange.catalog.Command.grant:type_name -> grange.catalog.Grant
-	37, // 23: grange.catalog.Command.revoke:type_name -> grange.catalog.Grant
-	38, // 24: grange.catalog.Command.set_document:type_name -> grange.catalog.SetDocument
-	39, // 25: grange.catalog.Command.set_limits:type_name -> grange.catalog.SetLimits
-	40, // 26: grange.catalog.Command.begin_delete:type_name -> grange.catalog.BeginDelete
-	41, // 27: grange.catalog.Command.cancel_delete:type_name -> grange.catalog.CancelDelete
-	42, // 28: grange.catalog.Command.finish_delete:type_name -> grange.catalog.FinishDelete
-	43, // 29: grange.catalog.Command.ensure:type_name -> grange.catalog.Ensure
-	44, // 30: grange.catalog.Command.set_setting:type_name -> grange.catalog.SetSetting
-	3,  // 31: grange.catalog.Init.first:type_name -> grange.catalog.Node
-	3,  // 32: grange.catalog.PutNode.node:type_name -> grange.catalog.Node
-	21, // 33: grange.catalog.UpdateNode.disks:type_name -> grange.catalog.Strings
-	15, // 34: grange.catalog.SetLayout.layout:type_name -> grange.catalog.Layout
-	8,  // 35: grange.catalog.CreateKey.scope:type_name -> grange.catalog.ScopeGrant
-	34, // 36: grange.catalog.UpdateKey.scope:type_name -> grange.catalog.Scope
-	8,  // 37: grange.catalog.Scope.grants:type_name -> grange.catalog.ScopeGrant
-	32, // 38: grange.catalog.Ensure.key:type_name -> grange.catalog.CreateKey
-	0,  // 39: grange.catalog.Result.code:type_name -> grange.catalog.Code
-	1,  // 40: grange.catalog.Result.cluster:type_name -> grange.catalog.Cluster
-	6,  // 41: grange.catalog.Result.account:type_name -> grange.catalog.Account
-	7,  // 42: grange.catalog.Result.key:type_name -> grange.catalog.AccessKey
-	9,  // 43: grange.catalog.Result.bucket:type_name -> grange.catalog.Bucket
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	4,  // 0: grange.catalog.Loads.loads:type_name -> grange.catalog.Load
+	7,  // 1: grange.catalog.Group.members:type_name -> grange.catalog.Member
+	10, // 2: grange.catalog.AccessKey.scope:type_name -> grange.catalog.ScopeGrant
+	12, // 3: grange.catalog.Bucket.ranges:type_name -> grange.catalog.KeyRange
+	13, // 4: grange.catalog.Bucket.grants:type_name -> grange.catalog.KeyGrant
+	19, // 5: grange.catalog.Command.init:type_name -> grange.catalog.Init
+	20, // 6: grange.catalog.Command.raise_format:type_name -> grange.catalog.RaiseFormat
+	21, // 7: grange.catalog.Command.put_node:type_name -> grange.catalog.PutNode
+	22, // 8: grange.catalog.Command.update_node:type_name -> grange.catalog.UpdateNode
+	24, // 9: grange.catalog.Command.remove_node:type_name -> grange.catalog.RemoveNode
+	25, // 10: grange.catalog.Command.create_group:type_name -> grange.catalog.CreateGroup
+	26, // 11: grange.catalog.Command.add_member:type_name -> grange.catalog.AddMember
+	27, // 12: grange.catalog.Command.promote_member:type_name -> grange.catalog.PromoteMember
+	28, // 13: grange.catalog.Command.remove_member:type_name -> grange.catalog.RemoveMember
+	29, // 14: grange.catalog.Command.set_layout:type_name -> grange.catalog.SetLayout
+	30, // 15: grange.catalog.Command.retire_layouts:type_name -> grange.catalog.RetireLayouts
+	31, // 16: grange.catalog.Command.create_account:type_name -> grange.catalog.CreateAccount
+	32, // 17: grange.catalog.Command.update_account:type_name -> grange.catalog.UpdateAccount
+	33, // 18: grange.catalog.Command.delete_account:type_name -> grange.catalog.DeleteAccount
+	34, // 19: grange.catalog.Command.create_key:type_name -> grange.catalog.CreateKey
+	35, // 20: grange.catalog.Command.update_key:type_name -> grange.catalog.UpdateKey
+	37, // 21: grange.catalog.Command.delete_key:type_name -> grange.catalog.DeleteKey
+	38, // 22: grange.catalog.Command.create_bucket:type_name -> grange.catalog.CreateBucket
+	39, // 23: grange.catalog.Command.grant:type_name -> grange.catalog.Grant
+	39, // 24: grange.catalog.Command.revoke:type_name -> grange.catalog.Grant
+	40, // 25: grange.catalog.Command.set_document:type_name -> grange.catalog.SetDocument
+	41, // 26: grange.catalog.Command.set_limits:type_name -> grange.catalog.SetLimits
+	42, // 27: grange.catalog.Command.begin_delete:type_name -> grange.catalog.BeginDelete
+	43, // 28: grange.catalog.Command.cancel_delete:type_name -> grange.catalog.CancelDelete
+	44, // 29: grange.catalog.Command.finish_delete:type_name -> grange.catalog.FinishDelete
+	45, // 30: grange.catalog.Command.ensure:type_name -> grange.catalog.Ensure
+	46, // 31: grange.catalog.Command.set_setting:type_name -> grange.catalog.SetSetting
+	5,  // 32: grange.catalog.Init.first:type_name -> grange.catalog.Node
+	5,  // 33: grange.catalog.PutNode.node:type_name -> grange.catalog.Node
+	23, // 34: grange.catalog.UpdateNode.disks:type_name -> grange.catalog.Strings
+	17, // 35: grange.catalog.SetLayout.layout:type_name -> grange.catalog.Layout
+	10, // 36: grange.catalog.CreateKey.scope:type_name -> grange.catalog.ScopeGrant
+	36, // 37: grange.catalog.UpdateKey.scope:type_name -> grange.catalog.Scope
+	10, // 38: grange.catalog.Scope.grants:type_name -> grange.catalog.ScopeGrant
+	34, // 39: grange.catalog.Ensure.key:type_name -> grange.catalog.CreateKey
+	0,  // 40: grange.catalog.Result.code:type_name -> grange.catalog.Code
+	1,  // 41: grange.catalog.Result.cluster:type_name -> grange.catalog.Cluster
+	8,  // 42: grange.catalog.Result.account:type_name -> grange.catalog.Account
+	9,  // 43: grange.catalog.Result.key:type_name -> grange.catalog.AccessKey
+	11, // 44: grange.catalog.Result.bucket:type_name -> grange.catalog.Bucket
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_catalog_proto_init() }
@@ -3857,7 +3972,7 @@ func file_catalog_proto_init() {
 	if File_catalog_proto != nil {
 		return
 	}
-	file_catalog_proto_msgTypes[15].OneofWrappers = []any{
+	file_catalog_proto_msgTypes[17].OneofWrappers = []any{
 		(*Command_Init)(nil),
 		(*Command_RaiseFormat)(nil),
 		(*Command_PutNode)(nil),
@@ -3886,18 +4001,18 @@ func file_catalog_proto_init() {
 		(*Command_Ensure)(nil),
 		(*Command_SetSetting)(nil),
 	}
-	file_catalog_proto_msgTypes[19].OneofWrappers = []any{}
-	file_catalog_proto_msgTypes[29].OneofWrappers = []any{}
-	file_catalog_proto_msgTypes[32].OneofWrappers = []any{}
-	file_catalog_proto_msgTypes[37].OneofWrappers = []any{}
-	file_catalog_proto_msgTypes[43].OneofWrappers = []any{}
+	file_catalog_proto_msgTypes[21].OneofWrappers = []any{}
+	file_catalog_proto_msgTypes[31].OneofWrappers = []any{}
+	file_catalog_proto_msgTypes[34].OneofWrappers = []any{}
+	file_catalog_proto_msgTypes[39].OneofWrappers = []any{}
+	file_catalog_proto_msgTypes[45].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_catalog_proto_rawDesc), len(file_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   45,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
