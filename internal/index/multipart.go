@@ -11,14 +11,21 @@ import (
 )
 
 func (c *change) createUpload(p *indexpb.CreateUpload) (*indexpb.Result, error) {
-	if !soundKey(p.GetKey()) || len(p.GetId()) != uploadLen ||
+	if !soundKey(p.GetKey()) || len(p.GetId()) != uploadLen || orNil(p.GetId()) == nil ||
 		!soundID(p.GetUpload().GetInitiator(), len(id.Account{})) || !soundID(p.GetUpload().GetOwner(), len(id.Account{})) {
 		return refuse(Invalid), nil
 	}
-	row := c.keys.ofUpload(tableUpload, c.bucket, string(p.GetKey()), id.Upload(p.GetId()))
-	exists, err := c.read(row, new(indexpb.Upload))
-	if err != nil || exists {
-		return refuse(Invalid), err // an id is random and used once
+	key, upload := string(p.GetKey()), id.Upload(p.GetId())
+	row := c.keys.ofUpload(tableUpload, c.bucket, key, upload)
+	used, err := c.read(row, new(indexpb.Upload))
+	if err != nil || used {
+		return refuse(Invalid), err
+	}
+	// An id is random and used once. Were it used again while content of its first use is stored, that content's release would
+	// take the new parts with it.
+	stored, err := c.payloadRows(c.keys.ofUpload(tablePartData, c.bucket, key, upload), 1)
+	if err != nil || len(stored) > 0 {
+		return refuse(Invalid), err
 	}
 	c.state.Uploads++
 	return accept(), c.set(row, p.GetUpload())

@@ -79,17 +79,17 @@ func (c *change) releaseEntry(p *indexpb.Release, limit int) (work int, done boo
 	if err != nil {
 		return 0, false, err
 	}
-	rows, err := c.payloadRows(prefix, limit)
+	rows, err := c.payloadRows(prefix, limit+1) // each is work: all of them are not done before the limit unless they are all there are
 	if err != nil {
 		return 0, false, err
 	}
 	for _, row := range rows {
-		dropped, rest, err := c.releasePayload(row, limit-work)
-		if err != nil {
-			return work, false, err
+		if work >= limit {
+			return work, false, nil
 		}
-		if work += max(1, dropped); rest || work >= limit {
-			return work, false, nil // finished or not: the next Release looks again
+		dropped, rest, err := c.releasePayload(row, limit-work)
+		if work += max(1, dropped); rest || err != nil {
+			return work, false, err
 		}
 	}
 	return work, true, nil
