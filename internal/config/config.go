@@ -62,7 +62,7 @@ type Config struct {
 	Memory Size `koanf:"memory"`
 
 	// ReserveSpace is the free space, in bytes, that each disk keeps for deletes and metadata: writes of content are
-	// refused before it is touched. On a small disk it is a tenth of the disk, if that is less.
+	// refused before it is touched. 0 keeps a 64th of the disk's capacity, and at least room for two segments.
 	ReserveSpace Size `koanf:"reserve_space"`
 
 	// GCGrace is how long a block that no object names is kept before it may be deleted.
@@ -97,20 +97,19 @@ const (
 // Default is the configuration of a node that was told nothing. getenv looks up environment variables, uid is that of the process.
 func Default(getenv func(string) string, uid int) Config {
 	return Config{
-		DataDir:      defaultDataDir(getenv, uid),
-		S3Listen:     ":3900",
-		RPCListen:    ":3901",
-		WebListen:    ":3902",
-		AdminListen:  "127.0.0.1:3903",
-		K2VListen:    ":3904",
-		Region:       "grange",
-		Compression:  "auto",
-		Memory:       384 << 20,
-		ReserveSpace: 1 << 30,
-		GCGrace:      24 * time.Hour,
-		StopTimeout:  30 * time.Second,
-		LogLevel:     "info",
-		LogFormat:    "text",
+		DataDir:     defaultDataDir(getenv, uid),
+		S3Listen:    ":3900",
+		RPCListen:   ":3901",
+		WebListen:   ":3902",
+		AdminListen: "127.0.0.1:3903",
+		K2VListen:   ":3904",
+		Region:      "grange",
+		Compression: "auto",
+		Memory:      384 << 20,
+		GCGrace:     24 * time.Hour,
+		StopTimeout: 30 * time.Second,
+		LogLevel:    "info",
+		LogFormat:   "text",
 	}
 }
 

@@ -20,7 +20,7 @@ var fieldDocs = map[string]string{
 	"S3RootDomains":  "S3RootDomains are the domains under which a bucket is a host name: with \"s3.example.org\" a request to photos.s3.example.org is one to the bucket photos. Path-style requests always work.",
 	"Compression":    "Compression says whether content is compressed on disk: \"auto\" (zstd, where it pays) or \"none\".",
 	"Memory":         "Memory is what the process aims to stay within, in bytes. Caches and the number of requests whose bodies are in work at once follow from it.",
-	"ReserveSpace":   "ReserveSpace is the free space, in bytes, that each disk keeps for deletes and metadata: writes of content are refused before it is touched. On a small disk it is a tenth of the disk, if that is less.",
+	"ReserveSpace":   "ReserveSpace is the free space, in bytes, that each disk keeps for deletes and metadata: writes of content are refused before it is touched. 0 keeps a 64th of the disk's capacity, and at least room for two segments.",
 	"GCGrace":        "GCGrace is how long a block that no object names is kept before it may be deleted.",
 	"StopTimeout":    "StopTimeout is how long requests in flight may take to finish when the node is asked to stop.",
 	"LogLevel":       "LogLevel is the least level that is logged: \"debug\", \"info\", \"warn\" or \"error\".",
