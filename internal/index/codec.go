@@ -84,11 +84,12 @@ func checksumToPB(v checksum.Value) *indexpb.Checksum {
 }
 
 func checksumFromPB(p *indexpb.Checksum) checksum.Value {
-	if p == nil {
+	algorithm := checksum.Algorithm(p.GetAlgorithm())
+	if algorithm == checksum.None {
 		return checksum.Value{}
 	}
 	return checksum.Value{
-		Algorithm: checksum.Algorithm(p.GetAlgorithm()),
+		Algorithm: algorithm,
 		Type:      checksum.Type(p.GetType()),
 		Sum:       p.GetSum(),
 		Parts:     int(p.GetParts()),

@@ -22,7 +22,7 @@ func (c *change) enqueue(entry *indexpb.Release) error {
 // its work is bounded.
 func (c *change) release(p *indexpb.ReleaseSome) (*indexpb.Result, error) {
 	c.now = p.GetTime()
-	left := int(p.GetMax())
+	left := int(min(p.GetMax(), ReleaseMax))
 	entries, err := c.oldestReleases(left)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ const (
 	KeyMax = 1024
 	// PartNumberMax is the highest part number (S3: "Multipart upload limits").
 	PartNumberMax = 10000
+	// ReleaseMax is the most references that one Release drops, whatever it asks for.
+	ReleaseMax = 10_000
 )
 
 var (
