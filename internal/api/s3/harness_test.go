@@ -13,7 +13,6 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
-	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"grange/internal/api/s3"
 	"grange/internal/catalog"
@@ -113,6 +112,7 @@ type query struct {
 	host   string
 	key    string // access key id; "": ownerKey; "-": anonymous
 	secret string
+	at     time.Time // of the signature; zero: now
 }
 
 // reply is what came back.
@@ -152,13 +152,20 @@ func (w *world) request(q query) *http.Request {
 	for name, value := range q.header {
 		r.Header.Set(name, value)
 	}
-	switch q.key {
-	case "-":
+	if q.key == "-" {
 		return r
+	}
+	if r.Header.Get("X-Amz-Content-Sha256") == "" {
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	}
+	switch q.key {
 	case "":
 		q.key, q.secret = ownerKey, ownerSecret
 	}
-	return signer.SignV4(*r, q.key, q.secret, "", "grange")
+	if q.at.IsZero() {
+		q.at = time.Now()
+	}
+	return sign(r, q.key, q.secret, q.at)
 }
 
 // do sends a raw request.

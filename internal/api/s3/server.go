@@ -42,6 +42,8 @@ type Options struct {
 	RequestsMax int
 	// BodyIdle is how long a client may leave a body in transfer standing still. Default 60 s.
 	BodyIdle time.Duration
+	// KeepAlive is how long a copy or a completion may take before its client is shown that we are at it. Default 10 s.
+	KeepAlive time.Duration
 	// HostID is shown as x-amz-id-2, and tells an operator which node answered. Default "grange".
 	HostID string
 	Events Events
@@ -70,14 +72,13 @@ type RequestEnd struct {
 
 // Server answers S3 requests. Make it with New.
 type Server struct {
-	backend      Backend
-	region       string
-	strictRegion bool
-	rootDomains  []string // lower case, with a leading dot, longest first
-	log          *slog.Logger
-	now          func() time.Time
-	bodyIdle     time.Duration
-	// keepAliveEvery is how long an operation may take before its client is shown that we are at it.
+	backend        Backend
+	region         string
+	strictRegion   bool
+	rootDomains    []string // lower case, with a leading dot, longest first
+	log            *slog.Logger
+	now            func() time.Time
+	bodyIdle       time.Duration
 	keepAliveEvery time.Duration
 	hostID         string
 	events         Events
@@ -95,7 +96,7 @@ func New(o Options) *Server {
 		log:            o.Logger,
 		now:            o.Now,
 		bodyIdle:       cmp.Or(o.BodyIdle, time.Minute),
-		keepAliveEvery: 10 * time.Second,
+		keepAliveEvery: cmp.Or(o.KeepAlive, 10*time.Second),
 		hostID:         cmp.Or(o.HostID, "grange"),
 		events:         o.Events,
 		places:         make(chan struct{}, cmp.Or(o.RequestsMax, 1024)),
