@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 // script is a worker that takes a while for each step and then does what the test says.
 type script struct {
+	mu    sync.Mutex
 	begun []time.Duration // since the start, when each step began
 	start time.Time
 	takes time.Duration
@@ -23,13 +25,22 @@ type script struct {
 }
 
 func (s *script) step(ctx context.Context) (worker.Progress, error) {
+	s.mu.Lock()
 	s.begun = append(s.begun, time.Since(s.start))
+	step := len(s.begun)
+	s.mu.Unlock()
 	select {
 	case <-ctx.Done():
 		return worker.Progress{}, ctx.Err()
 	case <-time.After(s.takes):
 	}
-	return s.next(len(s.begun))
+	return s.next(step)
+}
+
+func (s *script) times() []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.begun)
 }
 
 func (s *script) spec() worker.Spec {
@@ -84,8 +95,8 @@ func wantState(t *testing.T, m *worker.Manager, want worker.State) worker.Status
 
 func wantBegun(t *testing.T, s *script, want ...time.Duration) {
 	t.Helper()
-	if !slices.Equal(s.begun, want) {
-		t.Fatalf("steps began at %v, want %v", s.begun, want)
+	if got := s.times(); !slices.Equal(got, want) {
+		t.Fatalf("steps began at %v, want %v", got, want)
 	}
 }
 
@@ -137,10 +148,10 @@ func TestTranquilityIsSleepRelativeToWork(t *testing.T) {
 
 func TestFailedStepsAreRepeatedMoreAndMoreSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log []string
+		log := make(chan string, 100)
 		events := worker.Events{
-			Failed:    func(name string, err error, pause time.Duration) { log = append(log, fmt.Sprintf("%s %v %v", name, err, pause)) },
-			Recovered: func(name string) { log = append(log, name+" recovered") },
+			Failed:    func(name string, err error, pause time.Duration) { log <- fmt.Sprintf("%s %v %v", name, err, pause) },
+			Recovered: func(name string) { log <- name + " recovered" },
 		}
 		broken := errors.New("broke")
 		s := &script{start: time.Now(), next: func(step int) (worker.Progress, error) {
@@ -161,11 +172,17 @@ func TestFailedStepsAreRepeatedMoreAndMoreSlowly(t *testing.T) {
 		if got.Streak != 0 || got.Failures != 12 || got.Steps != 1 || !errors.Is(got.LastError, broken) {
 			t.Errorf("status %+v", got)
 		}
-		if rest := s.begun[12] - s.begun[11]; rest != 5*time.Minute {
+		begun := s.times()
+		if rest := begun[12] - begun[11]; rest != 5*time.Minute {
 			t.Errorf("last pause %v, want the longest", rest)
 		}
-		if len(log) != 13 || log[0] != "scrub broke 1s" || log[12] != "scrub recovered" {
-			t.Errorf("events %q", log)
+		close(log)
+		var told []string
+		for event := range log {
+			told = append(told, event)
+		}
+		if len(told) != 13 || told[0] != "scrub broke 1s" || told[12] != "scrub recovered" {
+			t.Errorf("events %q", told)
 		}
 	})
 }
