@@ -4,6 +4,7 @@ package blocktest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -41,19 +42,18 @@ func Run(t *testing.T, newStore func(t *testing.T) block.Store) {
 	}
 }
 
-// Data is n bytes that depend on the seed; half of the seeds make data that compresses well.
+// Data is n bytes that depend on the seed; an even seed makes data that compresses well.
 func Data(seed uint64, n int) []byte {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	b := make([]byte, n)
-	for i := 0; i < n; {
+	b := make([]byte, 0, n+128)
+	for len(b) < n {
 		if seed%2 == 0 {
-			i += copy(b[i:], fmt.Sprintf("line %d of the block with seed %d\n", rng.Uint32()%1000, seed))
-			continue
+			b = fmt.Appendf(b, "line %d of the block with seed %d\n", rng.Uint32()%1000, seed)
+		} else {
+			b = binary.LittleEndian.AppendUint64(b, rng.Uint64())
 		}
-		b[i] = byte(rng.Uint32())
-		i++
 	}
-	return b
+	return b[:n:n]
 }
 
 // Addr is the address of data in a bucket.

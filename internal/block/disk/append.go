@@ -184,7 +184,7 @@ func (d *dir) processBatch(reqs []*request) error {
 type batch struct {
 	d *dir
 	change
-	seen map[block.Address]*entry
+	seen   map[block.Address]*entry
 	free   int64 // bytes that may still be written
 	sync   bool  // somebody was promised durability
 	flush  bool  // a segment is full: make the index durable up to here

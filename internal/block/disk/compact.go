@@ -31,8 +31,8 @@ type compaction struct {
 type compactionState int
 
 const (
-	copying   compactionState = iota // phase one: copy, sync, switch the index, verify
-	forgetting                       // phase two: the file is gone, the index forgets it
+	copying    compactionState = iota // phase one: copy, sync, switch the index, verify
+	forgetting                        // phase two: the file is gone, the index forgets it
 )
 
 // CompactProgress says what one step did.

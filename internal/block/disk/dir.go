@@ -9,8 +9,8 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/semaphore"
 
@@ -239,9 +239,6 @@ func (d *dir) closeFiles() error {
 		d.active = nil
 	}
 	if d.index != nil {
-		if d.index.doubtful.Load() {
-			d.markRebuild()
-		}
 		errs = append(errs, d.index.close())
 	}
 	d.mu.Lock()
@@ -267,7 +264,9 @@ func (d *dir) openIndex(rebuild bool) (rebuilt bool, err error) {
 		if err == nil {
 			return false, nil
 		}
-		if !errors.Is(err, pebble.ErrCorruption) && !errors.Is(err, errBadEntry) && !errors.Is(err, errForeignIndex) {
+		// What the system refuses is no sign of damage. All else is: a file that the index misses, bytes that it does not
+		// understand. Nothing is lost by making it again but time.
+		if errno := syscall.Errno(0); errors.As(err, &errno) && !errors.Is(err, fs.ErrNotExist) {
 			return false, err
 		}
 		d.logger.Warn("block index is damaged and is made again", slog.String("dir", d.Path), slog.Any("error", err))
@@ -282,7 +281,7 @@ func (d *dir) openIndex(rebuild bool) (rebuilt bool, err error) {
 	if err := makeDirs(d.fs, path); err != nil {
 		return false, err
 	}
-	if d.index, err = openIndex(d.fs, path, d.logger, d.fail); err != nil {
+	if d.index, err = openIndex(d.fs, path, d.logger, indexEvents{d.fail, d.markRebuild}); err != nil {
 		return false, err
 	}
 	return true, d.index.setDisk(d.disk.ID)
@@ -291,7 +290,7 @@ func (d *dir) openIndex(rebuild bool) (rebuilt bool, err error) {
 var errForeignIndex = errors.New("index was made for another disk")
 
 func (d *dir) tryIndex(path string) error {
-	x, err := openIndex(d.fs, path, d.logger, d.fail)
+	x, err := openIndex(d.fs, path, d.logger, indexEvents{d.fail, d.markRebuild})
 	if err != nil {
 		return err
 	}

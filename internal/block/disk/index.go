@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,9 @@ const (
 	indexCacheBytes    = 4 << 20
 	indexOpenFiles     = 64
 	indexCloseWait     = 10 * time.Second
+	indexOpenGrace     = 500 * time.Millisecond
 	indexRetryPause    = 200 * time.Millisecond
+	indexFailedPause   = 5 * time.Second
 	infosPerRead       = 1024 // entries that Each reads at once
 )
 
@@ -32,20 +35,28 @@ const (
 type index struct {
 	db *pebble.DB
 	// failed is set when Pebble met an error that it cannot go on after. Reads go on.
-	failed atomic.Bool
-	// doubtful is set when Pebble does not know what it wrote; the index must be made again.
-	doubtful atomic.Bool
-	onFail  func(error)
-	closing chan struct{}
-	flushed <-chan struct{} // of the last flush that was started; nil before
+	failed  atomic.Bool
+	stopped chan struct{} // closed with failed
+	// abandoned is set when nobody waits for Pebble's Open any more.
+	abandoned atomic.Bool
+	ready     atomic.Bool // db is open
+	events    indexEvents
+	closing   chan struct{}
+	flushed   <-chan struct{} // of the last flush that was started; nil before
 }
 
-func openIndex(fsys vfs.FS, path string, logger *slog.Logger, onFail func(error)) (*index, error) {
-	x := &index{onFail: onFail, closing: make(chan struct{})}
+// indexEvents tell the directory what happens to its index.
+type indexEvents struct {
+	fail  func(error) // no more writes
+	doubt func()      // nobody knows what was written: the index must be made again at the next start
+}
+
+func openIndex(fsys vfs.FS, path string, logger *slog.Logger, events indexEvents) (*index, error) {
+	x := &index{events: events, closing: make(chan struct{}), stopped: make(chan struct{})}
 	cache := pebble.NewCache(indexCacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
-		FS:                          fsys,
+		FS:                          indexFS{fsys, x},
 		Cache:                       cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
@@ -58,30 +69,102 @@ func openIndex(fsys vfs.FS, path string, logger *slog.Logger, onFail func(error)
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := pebble.Open(path, opts)
-	if err != nil {
+	if err := x.open(path, opts); err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
-	x.db = db
 	return x, nil
+}
+
+// open gives up when the disk fails while Pebble opens the database: Pebble would try again for ever. What it holds
+// then, its lock included, stays until the end of the process.
+func (x *index) open(path string, opts *pebble.Options) error {
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		db, err := pebble.Open(path, opts)
+		opened <- result{db, err}
+	}()
+	stopped := x.stopped
+	var late <-chan time.Time
+	for {
+		select {
+		case r := <-opened:
+			x.db = r.db
+			x.ready.Store(r.err == nil)
+			return r.err
+		case <-stopped:
+			stopped, late = nil, time.After(indexOpenGrace)
+		case <-late:
+			x.abandoned.Store(true)
+			return errors.New("the disk fails")
+		}
+	}
+}
+
+// indexFS stops the directory when a sync of the index's directory fails; Pebble would panic, in a goroutine of its
+// own, and so stop the process.
+type indexFS struct {
+	vfs.FS
+	x *index
+}
+
+// OpenDir implements vfs.FS.
+func (f indexFS) OpenDir(name string) (vfs.File, error) {
+	d, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return indexDirFile{d, f.x}, nil
+}
+
+// Unwrap implements vfs.FS.
+func (f indexFS) Unwrap() vfs.FS { return f.FS }
+
+type indexDirFile struct {
+	vfs.File
+	x *index
+}
+
+// Sync implements vfs.File.
+func (f indexDirFile) Sync() error {
+	if err := f.File.Sync(); err != nil {
+		f.x.doubt(fmt.Errorf("index: sync directory: %w", err))
+	}
+	return nil
 }
 
 // backgroundError is called by Pebble, under its lock, before it tries again without a pause of its own. An error that
 // is not a full disk ends the directory's writes.
 func (x *index) backgroundError(err error) {
+	pause := indexRetryPause
 	if !vfs.IsNoSpaceError(err) {
 		x.fail(fmt.Errorf("index: %w", err))
+		if x.ready.Load() {
+			pause = indexFailedPause
+		}
 	}
 	select {
 	case <-x.closing:
-	case <-time.After(indexRetryPause):
+	case <-time.After(pause):
+	}
+	if x.abandoned.Load() {
+		runtime.Goexit() // ends the retries of a database that nobody waits for
 	}
 }
 
 func (x *index) fail(err error) {
 	if !x.failed.Swap(true) {
-		x.onFail(err)
+		close(x.stopped)
+		x.events.fail(err)
 	}
+}
+
+func (x *index) doubt(err error) {
+	x.fail(err)
+	x.events.doubt()
 }
 
 // indexLogger passes on what Pebble reports. Fatal conditions stop the directory, not the process: after Fatalf Pebble
@@ -102,8 +185,7 @@ func (l indexLogger) Errorf(format string, args ...any) {
 
 // Fatalf stops the directory's writes.
 func (l indexLogger) Fatalf(format string, args ...any) {
-	l.x.doubtful.Store(true)
-	l.x.fail(fmt.Errorf("index: "+format, args...))
+	l.x.doubt(fmt.Errorf("index: "+format, args...))
 }
 
 // get returns the zero entry for an address that the index does not know.
@@ -269,22 +351,35 @@ func (x *index) startFlush() error {
 }
 
 // close makes the index durable if that is possible within a while, and closes it. What is not durable is read again
-// from the segments at the next start. After a failure the database is left as it is: closing it could wait for ever.
+// from the segments at the next start.
 func (x *index) close() error {
-	if x.failed.Load() {
-		close(x.closing)
-		return nil
-	}
-	done, err := x.db.AsyncFlush()
-	if err == nil {
-		select {
-		case <-done:
-		case <-time.After(indexCloseWait):
-			err = errors.New("flush takes too long")
+	var err error
+	if !x.failed.Load() {
+		var done <-chan struct{}
+		if done, err = x.db.AsyncFlush(); err == nil {
+			select {
+			case <-done:
+			case <-x.stopped:
+			case <-time.After(indexCloseWait):
+				err = errors.New("flush takes too long")
+			}
 		}
 	}
 	close(x.closing)
-	if err := errors.Join(err, x.db.Close()); err != nil {
+	closed := make(chan struct{})
+	var cerr error
+	go func() {
+		defer close(closed)
+		cerr = x.db.Close()
+	}()
+	// After a failure Pebble may wait for work that never ends. Such a database is left to the end of the process.
+	select {
+	case <-closed:
+		err = errors.Join(err, cerr)
+	case <-time.After(indexCloseWait):
+		err = errors.Join(err, errors.New("database does not close"))
+	}
+	if err != nil {
 		return fmt.Errorf("close index: %w", err)
 	}
 	return nil
