@@ -84,7 +84,7 @@ func (o Options) pebbleOptions(d *DB) *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                o.MaxOpenFiles,
 		FormatMajorVersion:          pebbleFormat,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
 		LBaseMaxBytes:               64 << 20,
 		BytesPerSync:                512 << 10,

@@ -35,11 +35,8 @@ type Apply struct {
 	responses []*raftpb.Message
 }
 
-// Entries is the number of entries to apply.
-func (a *Apply) Entries() int { return len(a.entries) }
-
-// Last is the index of the last entry.
-func (a *Apply) Last() uint64 { return a.entries[len(a.entries)-1].GetIndex() }
+// Each visits the entries, for whoever watches.
+func (a *Apply) Each(visit func(index, term uint64, data []byte)) { eachEntry(a.entries, visit) }
 
 // Applied is what came of an Apply.
 type Applied struct {

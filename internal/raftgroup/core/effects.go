@@ -84,6 +84,15 @@ func (a *Append) Size() int {
 	return n
 }
 
+// Each visits the log entries of the write, for whoever watches.
+func (a *Append) Each(visit func(index, term uint64, data []byte)) { eachEntry(a.entries, visit) }
+
+func eachEntry(entries []*raftpb.Entry, visit func(index, term uint64, data []byte)) {
+	for _, e := range entries {
+		visit(e.GetIndex(), e.GetTerm(), e.GetData())
+	}
+}
+
 // Write adds the changes to a batch. scratch is reused between entries; the grown slice is returned.
 func (a *Append) Write(w kv.Writer, scratch []byte) ([]byte, error) {
 	if a.image != nil {

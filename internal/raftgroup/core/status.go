@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -8,6 +9,7 @@ import (
 
 	"grange/internal/id"
 	"grange/internal/kv"
+	"grange/internal/raftgroup/grouppb"
 )
 
 // Status is how a replica stands.
@@ -139,3 +141,29 @@ func ReadStatus(r kv.Reader, g id.Group) (Status, error) {
 
 // Leader is the leader's number, 0 when none is known, and the term.
 func (g *Group) Leader() (id.Replica, uint64) { return g.lead, g.term }
+
+// ReadHardState reads raft's stored term, vote and commit index.
+func ReadHardState(r kv.Reader, g id.Group) (term, vote, commit uint64, err error) {
+	var rec grouppb.HardState
+	if err := getRecord(r, keysOf(g).hardState(), &rec); err != nil && !errors.Is(err, kv.ErrNotFound) {
+		return 0, 0, 0, err
+	}
+	return rec.GetTerm(), rec.GetVote(), rec.GetCommit(), nil
+}
+
+// ReadTruncated reads the index of the last entry that is not in the stored log any more.
+func ReadTruncated(r kv.Reader, g id.Group) (uint64, error) {
+	var rec grouppb.Truncated
+	err := getRecord(r, keysOf(g).truncated(), &rec)
+	return rec.GetIndex(), err
+}
+
+// ReadTerm reads the term of one stored entry, or returns kv.ErrNotFound.
+func ReadTerm(r kv.Reader, g id.Group, index uint64) (uint64, error) {
+	raw, err := r.Get(keysOf(g).entry(index))
+	if err != nil {
+		return 0, err
+	}
+	e, err := decodeEntry(index, raw)
+	return e.GetTerm(), err
+}

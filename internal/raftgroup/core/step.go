@@ -62,7 +62,10 @@ func (g *Group) stepRaft(m *raftpb.Message) error {
 	}
 	if m.GetType() == raftpb.MsgReadIndex {
 		g.refresh()
-		if g.isLeader && !g.ownTermApplied() {
+		switch {
+		case !g.isLeader:
+			return nil // raft would pass it on under the asker's name; the asker will ask again
+		case !g.ownTermApplied():
 			g.holdRead(m)
 			return nil
 		}
