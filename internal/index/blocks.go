@@ -14,8 +14,10 @@ type named struct {
 	extents uint64 // of the payload
 	size    uint32
 	ref     *indexpb.Reference // nil when there is none
-	doom    *indexpb.Doom      // nil when there is none
 }
+
+// isProven tells that the block was named before and not doomed since, be its count zero: its copies are on the disks.
+func (n *named) isProven() bool { return n.ref != nil && n.ref.Doom == 0 }
 
 // collect gathers the blocks of extents: each once, in the order of their first use.
 func (c *change) collect(b id.Bucket, extents []Extent) ([]*named, error) {
@@ -40,27 +42,18 @@ func (c *change) collect(b id.Bucket, extents []Extent) ([]*named, error) {
 
 // claim finds out whether a payload may name its blocks; a result is the refusal. Package block has the argument.
 //
-// A block that has a reference row, be its count zero, was named before and was not doomed since: its copies are on the disks.
-// Every other one must have been put in an epoch in which it was not yet doomed; below the floor, dooms are forgotten.
+// A block that is not proven must have been put in an epoch in which it was not yet doomed; below the floor, dooms are forgotten.
 func (c *change) claim(extents []Extent, epoch uint64, copied bool) (blocks []*named, refusal *indexpb.Result, err error) {
 	if blocks, err = c.collect(c.bucket, extents); err != nil {
 		return nil, nil, err
 	}
 	var missing [][]byte
 	for _, n := range blocks {
-		if copied {
-			if n.ref.GetCount() == 0 {
-				return nil, refuse(SourceChanged), nil
-			}
-			continue
-		}
-		if n.ref != nil {
-			continue
-		}
-		if n.doom, err = c.doomOf(n.Address); err != nil {
-			return nil, nil, err
-		}
-		if epoch < c.group.floor || epoch < n.doom.GetEpoch() {
+		switch {
+		case copied && n.ref.GetCount() == 0:
+			return nil, refuse(SourceChanged), nil
+		case copied || n.isProven():
+		case epoch < c.group.floor || epoch < n.ref.GetDoom():
 			missing = append(missing, n.Hash[:])
 		}
 	}
@@ -73,25 +66,36 @@ func (c *change) claim(extents []Extent, epoch uint64, copied bool) (blocks []*n
 // addReferences counts the extents of claimed blocks.
 func (c *change) addReferences(blocks []*named) error {
 	for _, n := range blocks {
-		ref := n.ref
-		switch {
-		case ref == nil:
-			ref = &indexpb.Reference{Size: n.size}
-			if err := c.forget(n.Address, n.doom); err != nil {
-				return err
-			}
-		case ref.Count == 0:
-			if err := c.batch.Delete(c.keys.ofBlockAt(tableGarbage, ref.Fell, n.Address)); err != nil {
-				return err
-			}
-			ref.Fell = 0
+		if err := c.unlist(n.Address, n.ref); err != nil {
+			return err
 		}
-		ref.Count += n.extents
+		ref := &indexpb.Reference{Count: n.ref.GetCount() + n.extents, Size: n.size}
 		if err := c.set(c.keys.ofBlock(tableRef, n.Address), ref); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unlist takes a block off the list that it stands on with the given reference: garbage, doomed, buried, or none.
+func (c *change) unlist(a block.Address, ref *indexpb.Reference) error {
+	if ref == nil || ref.Count > 0 {
+		return nil
+	}
+	table, at := list(ref)
+	return c.batch.Delete(c.keys.ofBlockAt(table, at, a))
+}
+
+// list is the table that lists a block whose count is zero, and its place there.
+func list(ref *indexpb.Reference) (table byte, at uint64) {
+	switch {
+	case ref.Doom == 0:
+		return tableGarbage, ref.Fell
+	case ref.Buried:
+		return tableBuried, ref.Doom
+	default:
+		return tableDoomed, ref.Doom
+	}
 }
 
 // dropReferences takes back the extents of a payload. Blocks that nothing names any more become garbage.
@@ -117,23 +121,4 @@ func (c *change) dropReferences(b id.Bucket, extents []Extent) error {
 		}
 	}
 	return nil
-}
-
-// forget takes back a doom; nil is none.
-func (c *change) forget(a block.Address, doom *indexpb.Doom) error {
-	if doom == nil {
-		return nil
-	}
-	if err := c.batch.Delete(c.keys.ofBlockAt(doomTable(doom), doom.Epoch, a)); err != nil {
-		return err
-	}
-	return c.batch.Delete(c.keys.ofBlock(tableDoom, a))
-}
-
-// doomTable is the table that orders the doom by epoch.
-func doomTable(doom *indexpb.Doom) byte {
-	if doom.Buried {
-		return tableBuried
-	}
-	return tableDoomed
 }

@@ -192,16 +192,37 @@ func TestOutlivedDoomsAreForgotten(t *testing.T) {
 			w.mustOK(Buried{Blocks: []block.Address{a}, Epoch: r.Epoch})
 		}
 	}
-	if n := len(tableRows(t, w.db, tableDoom)); n != 11 {
+	if n := len(tableRows(t, w.db, tableRef)); n != 11 {
 		t.Errorf("%d dooms are remembered, want 10 and the one that is not buried", n)
 	}
 	first := addressOf(1, "block0")
 	w.mustOK(Buried{Blocks: []block.Address{first}, Epoch: 300})
 	w.mustOK(Doom{KeepEpochs: 0})
-	if n := len(tableRows(t, w.db, tableDoom)); n != 0 {
+	if n := len(tableRows(t, w.db, tableRef)); n != 0 {
 		t.Errorf("%d dooms are remembered, want none", n)
 	}
 	checkState(t, w.db)
+}
+
+// TestBlockIsKnownUntilItsBurial follows a block through its life.
+func TestBlockIsKnownUntilItsBurial(t *testing.T) {
+	w := newWorld(t)
+	a := addressOf(1, "A")
+	want := func(state string, want bool) {
+		t.Helper()
+		if got, err := w.view().Known(a); got != want || err != nil {
+			t.Errorf("%s: known is %t, %v, want %t", state, got, err, want)
+		}
+	}
+	want("never named", false)
+	w.mustOK(putOf(1, "k", "A"))
+	want("named", true)
+	w.mustOK(Delete{Bucket: 1, Key: "k"})
+	want("garbage", true)
+	w.mustOK(Doom{Blocks: []block.Address{a}, KeepEpochs: 10})
+	want("doomed", true)
+	w.mustOK(Buried{Blocks: []block.Address{a}, Epoch: 1})
+	want("buried", false)
 }
 
 // TestEachReferencedBeginsAtAHash lists a partition's blocks of all buckets in order.

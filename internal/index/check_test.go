@@ -62,7 +62,6 @@ func checkState(t testing.TB, r kv.Reader) {
 	checkBuckets(t, r, stats)
 	checkContent(t, r)
 	checkReferences(t, r)
-	checkDooms(t, r)
 	checkQueue(t, r)
 }
 
@@ -265,7 +264,7 @@ func namedBlocks(t testing.TB, r kv.Reader) map[block.Address]uint64 {
 func checkReferences(t testing.TB, r kv.Reader) {
 	t.Helper()
 	got := make(map[block.Address]uint64)
-	fell := make(map[string]bool)
+	want := make(map[string]bool)
 	for _, row := range tableRows(t, r, tableRef) {
 		a, err := parseAddress(row.tail)
 		if err != nil {
@@ -273,56 +272,31 @@ func checkReferences(t testing.TB, r kv.Reader) {
 		}
 		var ref indexpb.Reference
 		row.into(t, &ref)
-		if ref.Count > 0 {
-			got[a] = ref.Count
-		} else {
-			fell[fmt.Sprint(ref.Fell, a)] = true
+		if ref.Count == 0 {
+			table, at := list(&ref)
+			want[fmt.Sprint(string(table), at, a)] = true
+			continue
+		}
+		got[a] = ref.Count
+		if ref.Doom > 0 || ref.Fell > 0 || ref.Buried {
+			t.Errorf("block %v is named %d times and also garbage or doomed", a, ref.Count)
 		}
 	}
 	if diff := cmp.Diff(namedBlocks(t, r), got); diff != "" {
 		t.Errorf("references, counted and stored:\n%s", diff)
 	}
-	garbage := make(map[string]bool)
-	for _, row := range tableRows(t, r, tableGarbage) {
-		at, a, err := parseAddressAt(row.tail)
-		if err != nil {
-			t.Fatal(err)
-		}
-		garbage[fmt.Sprint(at, a)] = true
-	}
-	if diff := cmp.Diff(fell, garbage); diff != "" {
-		t.Errorf("blocks with count zero and garbage list:\n%s", diff)
-	}
-}
-
-func checkDooms(t testing.TB, r kv.Reader) {
-	t.Helper()
-	v := rows{keyspace{testSpace}, r}
-	want := make(map[string]bool)
-	for _, row := range tableRows(t, r, tableDoom) {
-		a, err := parseAddress(row.tail)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var doom indexpb.Doom
-		row.into(t, &doom)
-		want[fmt.Sprint(string(doomTable(&doom)), doom.Epoch, a)] = true
-		if ref, err := v.reference(a); err != nil || ref != nil {
-			t.Errorf("doomed block %v has a reference row %v, %v", a, ref, err)
-		}
-	}
-	got := make(map[string]bool)
-	for _, table := range []byte{tableDoomed, tableBuried} {
+	listed := make(map[string]bool)
+	for _, table := range []byte{tableGarbage, tableDoomed, tableBuried} {
 		for _, row := range tableRows(t, r, table) {
-			epoch, a, err := parseAddressAt(row.tail)
+			at, a, err := parseAddressAt(row.tail)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got[fmt.Sprint(string(table), epoch, a)] = true
+			listed[fmt.Sprint(string(table), at, a)] = true
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("dooms by block and by epoch:\n%s", diff)
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("unnamed blocks by address and in the lists of garbage, dooms and burials:\n%s", diff)
 	}
 }
 

@@ -1,6 +1,9 @@
 package index
 
 import (
+	"bytes"
+	"errors"
+
 	"grange/internal/block"
 	"grange/internal/index/indexpb"
 )
@@ -37,33 +40,22 @@ func (c *change) doom(p *indexpb.DoomBlocks) (*indexpb.Result, error) {
 
 // doomOne dooms a block in the current epoch, unless a payload names it.
 func (c *change) doomOne(a block.Address) (bool, error) {
-	ref, err := c.reference(a)
-	if err != nil || ref.GetCount() > 0 {
+	old, err := c.reference(a)
+	if err != nil || old.GetCount() > 0 {
 		return false, err
 	}
-	if ref != nil {
-		if err := c.batch.Delete(c.keys.ofBlockAt(tableGarbage, ref.Fell, a)); err != nil {
-			return false, err
-		}
-		if err := c.batch.Delete(c.keys.ofBlock(tableRef, a)); err != nil {
-			return false, err
-		}
-	}
-	old, err := c.doomOf(a)
-	if err != nil {
+	if err := c.unlist(a, old); err != nil {
 		return false, err
 	}
-	if err := c.forget(a, old); err != nil {
-		return false, err
-	}
-	return true, c.setDoom(a, &indexpb.Doom{Epoch: c.group.epoch})
+	return true, c.setDoom(a, &indexpb.Reference{Size: old.GetSize(), Doom: c.group.epoch})
 }
 
-func (c *change) setDoom(a block.Address, doom *indexpb.Doom) error {
-	if err := c.batch.Set(c.keys.ofBlockAt(doomTable(doom), doom.Epoch, a), []byte{format}); err != nil {
+func (c *change) setDoom(a block.Address, ref *indexpb.Reference) error {
+	table, at := list(ref)
+	if err := c.batch.Set(c.keys.ofBlockAt(table, at, a), []byte{format}); err != nil {
 		return err
 	}
-	return c.set(c.keys.ofBlock(tableDoom, a), doom)
+	return c.set(c.keys.ofBlock(tableRef, a), ref)
 }
 
 // buried notes that the copies are gone. The dooms are remembered until the floor has passed them: a writer that stored such a
@@ -74,30 +66,36 @@ func (c *change) buried(p *indexpb.Buried) (*indexpb.Result, error) {
 		return refuse(Invalid), nil //nolint:nilerr // the command is at fault, not this replica
 	}
 	for _, a := range blocks {
-		doom, err := c.doomOf(a)
-		if err != nil {
-			return nil, err
-		}
-		if doom == nil || doom.Buried || doom.Epoch > p.GetEpoch() {
-			continue
-		}
-		if err := c.forget(a, doom); err != nil {
-			return nil, err
-		}
-		if doom.Epoch <= c.group.floor {
-			continue
-		}
-		if err := c.setDoom(a, &indexpb.Doom{Epoch: doom.Epoch, Buried: true}); err != nil {
+		if err := c.bury(a, p.GetEpoch()); err != nil {
 			return nil, err
 		}
 	}
 	return accept(), nil
 }
 
+func (c *change) bury(a block.Address, epoch uint64) error {
+	ref, err := c.reference(a)
+	if err != nil || ref.GetDoom() == 0 || ref.Buried || ref.Doom > epoch {
+		return err
+	}
+	if err := c.unlist(a, ref); err != nil {
+		return err
+	}
+	if ref.Doom <= c.group.floor {
+		return c.batch.Delete(c.keys.ofBlock(tableRef, a))
+	}
+	ref.Buried = true
+	return c.setDoom(a, ref)
+}
+
 // forgetOutlived forgets up to limit buried dooms that the floor has passed: no accepted writer can be older than those. It begins where
 // it last ended, not to step over all that was deleted since.
 func (c *change) forgetOutlived(limit int) error {
-	var gone []block.Address
+	type buried struct {
+		row []byte
+		block.Address
+	}
+	var gone []buried
 	next := c.group.floor + 1
 	lower := c.keys.ofBlockAt(tableBuried, c.group.forgot, block.Address{})
 	upper := c.keys.ofBlockAt(tableBuried, next, block.Address{})
@@ -110,19 +108,15 @@ func (c *change) forgetOutlived(limit int) error {
 			next = epoch
 			return false, nil
 		}
-		gone = append(gone, a)
+		gone = append(gone, buried{bytes.Clone(row), a})
 		return true, nil
 	})
 	if err != nil {
 		return err
 	}
 	c.group.forgot = next
-	for _, a := range gone {
-		doom, err := c.doomOf(a)
-		if err != nil {
-			return err
-		}
-		if err := c.forget(a, doom); err != nil {
+	for _, b := range gone {
+		if err := errors.Join(c.batch.Delete(b.row), c.batch.Delete(c.keys.ofBlock(tableRef, b.Address))); err != nil {
 			return err
 		}
 	}

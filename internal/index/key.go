@@ -21,9 +21,8 @@ const (
 	tableUpload   = 'u' // bucket, key, upload
 	tablePart     = 't' // bucket, key, upload, number
 	tablePartData = 'q' // bucket, key, upload, number, seq: the content of a part, also after the upload was completed
-	tableRef      = 'r' // hash, bucket: how often a block is named
+	tableRef      = 'r' // hash, bucket: how often a block is named, or in which epoch it was doomed
 	tableGarbage  = 'g' // log index, hash, bucket: blocks that no record names, oldest first
-	tableDoom     = 'd' // hash, bucket: blocks that are to be deleted, or were
 	tableDoomed   = 'e' // epoch, hash, bucket: the dooms whose copies are still to be deleted
 	tableBuried   = 'f' // epoch, hash, bucket: the dooms that are only remembered
 	tableRelease  = 'x' // log index, place in the command: the release queue, oldest first

@@ -110,20 +110,10 @@ func (r rows) otherByID(b id.Bucket, key string, v id.Version) (*indexpb.Record,
 	return rec, nil
 }
 
-// reference is how often a block is named, nil when it is neither named nor garbage.
+// reference is what is known of a block, nil when it is neither named nor garbage nor doomed.
 func (r rows) reference(a block.Address) (*indexpb.Reference, error) {
 	m := new(indexpb.Reference)
 	found, err := r.read(r.keys.ofBlock(tableRef, a), m)
-	if !found {
-		return nil, err
-	}
-	return m, err
-}
-
-// doomOf is the doom of a block, nil when there is none.
-func (r rows) doomOf(a block.Address) (*indexpb.Doom, error) {
-	m := new(indexpb.Doom)
-	found, err := r.read(r.keys.ofBlock(tableDoom, a), m)
 	if !found {
 		return nil, err
 	}

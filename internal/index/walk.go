@@ -84,6 +84,13 @@ func (v *View) References(a block.Address) (uint64, error) {
 	return ref.GetCount(), err
 }
 
+// Known tells whether the index has anything to say of a block: a record names it, or did and its deletion is still to be decided or carried
+// out. A block on a disk that is not known was never named, or is a copy that its burial overlooked.
+func (v *View) Known(a block.Address) (bool, error) {
+	ref, err := v.reference(a)
+	return ref != nil && !ref.Buried, err
+}
+
 // EachReferenced calls f for the referenced blocks in order of (hash, bucket), from (including) on, until f returns false. A partition is
 // a range of hashes, so this lists the blocks of a partition for repair, and all blocks for mark and sweep.
 func (v *View) EachReferenced(from id.Hash, f func(Referenced) bool) error {
@@ -115,6 +122,12 @@ func (v *View) EachBucket(from id.Bucket, f func(id.Bucket, BucketStats) bool) e
 		}
 		return f(id.Bucket(binary.BigEndian.Uint64(tail)), bucketStateOf(&m).BucketStats), nil
 	})
+}
+
+// PartsPage is a part of a listing of an upload's parts, by number.
+type PartsPage struct {
+	Parts     []Part
+	Truncated bool // there are more
 }
 
 // Parts returns up to limit parts of an upload in progress with numbers above after, and whether there are more. ErrNoUpload

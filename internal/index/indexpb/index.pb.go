@@ -79,7 +79,7 @@ func (x Release_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Release_Kind.Descriptor instead.
 func (Release_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{14, 0}
+	return file_index_proto_rawDescGZIP(), []int{13, 0}
 }
 
 type Machine struct {
@@ -970,9 +970,11 @@ func (x *Part) GetExtents() uint32 {
 
 type Reference struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Count         uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"` // extents that name the block; 0 while the block is on the garbage list
-	Size          uint32                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`   // content of the block, in bytes
-	Fell          uint64                 `protobuf:"varint,3,opt,name=fell,proto3" json:"fell,omitempty"`   // with count 0: the log index at which the count fell, which places it on the garbage list
+	Count         uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`   // extents that name the block; 0 while it is on the garbage list or doomed
+	Size          uint32                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`     // content of the block, in bytes
+	Fell          uint64                 `protobuf:"varint,3,opt,name=fell,proto3" json:"fell,omitempty"`     // with count 0 and no doom: the log index at which the count fell, which places it on the garbage list
+	Doom          uint64                 `protobuf:"varint,4,opt,name=doom,proto3" json:"doom,omitempty"`     // with count 0: the epoch in which the block was doomed, 0 when it was not
+	Buried        bool                   `protobuf:"varint,5,opt,name=buried,proto3" json:"buried,omitempty"` // with a doom: all copies were deleted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1026,6 +1028,20 @@ func (x *Reference) GetFell() uint64 {
 		return x.Fell
 	}
 	return 0
+}
+
+func (x *Reference) GetDoom() uint64 {
+	if x != nil {
+		return x.Doom
+	}
+	return 0
+}
+
+func (x *Reference) GetBuried() bool {
+	if x != nil {
+		return x.Buried
+	}
+	return false
 }
 
 type Garbage struct {
@@ -1088,58 +1104,6 @@ func (x *Garbage) GetTime() int64 {
 	return 0
 }
 
-type Doom struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Buried        bool                   `protobuf:"varint,2,opt,name=buried,proto3" json:"buried,omitempty"` // all copies were deleted
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Doom) Reset() {
-	*x = Doom{}
-	mi := &file_index_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Doom) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Doom) ProtoMessage() {}
-
-func (x *Doom) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Doom.ProtoReflect.Descriptor instead.
-func (*Doom) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *Doom) GetEpoch() uint64 {
-	if x != nil {
-		return x.Epoch
-	}
-	return 0
-}
-
-func (x *Doom) GetBuried() bool {
-	if x != nil {
-		return x.Buried
-	}
-	return false
-}
-
 type Release struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          Release_Kind           `protobuf:"varint,1,opt,name=kind,proto3,enum=grange.index.Release_Kind" json:"kind,omitempty"`
@@ -1154,7 +1118,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1130,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1143,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{14}
+	return file_index_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Release) GetKind() Release_Kind {
@@ -1234,7 +1198,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1210,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1223,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{15}
+	return file_index_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Condition) GetIfMatch() [][]byte {
@@ -1286,7 +1250,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1262,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1275,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{16}
+	return file_index_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Limits) GetBytes() int64 {
@@ -1346,7 +1310,7 @@ type Put struct {
 
 func (x *Put) Reset() {
 	*x = Put{}
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1322,7 @@ func (x *Put) String() string {
 func (*Put) ProtoMessage() {}
 
 func (x *Put) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1335,7 @@ func (x *Put) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Put.ProtoReflect.Descriptor instead.
 func (*Put) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{17}
+	return file_index_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Put) GetBucket() uint64 {
@@ -1460,7 +1424,7 @@ type Delete struct {
 
 func (x *Delete) Reset() {
 	*x = Delete{}
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1436,7 @@ func (x *Delete) String() string {
 func (*Delete) ProtoMessage() {}
 
 func (x *Delete) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1449,7 @@ func (x *Delete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delete.ProtoReflect.Descriptor instead.
 func (*Delete) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{18}
+	return file_index_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Delete) GetBucket() uint64 {
@@ -1554,7 +1518,7 @@ type DeleteMany struct {
 
 func (x *DeleteMany) Reset() {
 	*x = DeleteMany{}
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1530,7 @@ func (x *DeleteMany) String() string {
 func (*DeleteMany) ProtoMessage() {}
 
 func (x *DeleteMany) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1543,7 @@ func (x *DeleteMany) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMany.ProtoReflect.Descriptor instead.
 func (*DeleteMany) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{19}
+	return file_index_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteMany) GetBucket() uint64 {
@@ -1608,7 +1572,7 @@ type CreateUpload struct {
 
 func (x *CreateUpload) Reset() {
 	*x = CreateUpload{}
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1584,7 @@ func (x *CreateUpload) String() string {
 func (*CreateUpload) ProtoMessage() {}
 
 func (x *CreateUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1597,7 @@ func (x *CreateUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUpload.ProtoReflect.Descriptor instead.
 func (*CreateUpload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{20}
+	return file_index_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateUpload) GetBucket() uint64 {
@@ -1680,7 +1644,7 @@ type PutPart struct {
 
 func (x *PutPart) Reset() {
 	*x = PutPart{}
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1656,7 @@ func (x *PutPart) String() string {
 func (*PutPart) ProtoMessage() {}
 
 func (x *PutPart) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1669,7 @@ func (x *PutPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPart.ProtoReflect.Descriptor instead.
 func (*PutPart) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{21}
+	return file_index_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PutPart) GetBucket() uint64 {
@@ -1781,7 +1745,7 @@ type CompleteUpload struct {
 
 func (x *CompleteUpload) Reset() {
 	*x = CompleteUpload{}
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1757,7 @@ func (x *CompleteUpload) String() string {
 func (*CompleteUpload) ProtoMessage() {}
 
 func (x *CompleteUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1770,7 @@ func (x *CompleteUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteUpload.ProtoReflect.Descriptor instead.
 func (*CompleteUpload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{22}
+	return file_index_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CompleteUpload) GetBucket() uint64 {
@@ -1883,7 +1847,7 @@ type AbortUpload struct {
 
 func (x *AbortUpload) Reset() {
 	*x = AbortUpload{}
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +1859,7 @@ func (x *AbortUpload) String() string {
 func (*AbortUpload) ProtoMessage() {}
 
 func (x *AbortUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +1872,7 @@ func (x *AbortUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortUpload.ProtoReflect.Descriptor instead.
 func (*AbortUpload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{23}
+	return file_index_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AbortUpload) GetBucket() uint64 {
@@ -1941,7 +1905,7 @@ type SealBucket struct {
 
 func (x *SealBucket) Reset() {
 	*x = SealBucket{}
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +1917,7 @@ func (x *SealBucket) String() string {
 func (*SealBucket) ProtoMessage() {}
 
 func (x *SealBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +1930,7 @@ func (x *SealBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealBucket.ProtoReflect.Descriptor instead.
 func (*SealBucket) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{24}
+	return file_index_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SealBucket) GetBucket() uint64 {
@@ -1986,7 +1950,7 @@ type ReleaseSome struct {
 
 func (x *ReleaseSome) Reset() {
 	*x = ReleaseSome{}
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +1962,7 @@ func (x *ReleaseSome) String() string {
 func (*ReleaseSome) ProtoMessage() {}
 
 func (x *ReleaseSome) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +1975,7 @@ func (x *ReleaseSome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSome.ProtoReflect.Descriptor instead.
 func (*ReleaseSome) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{25}
+	return file_index_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReleaseSome) GetMax() uint32 {
@@ -2038,7 +2002,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2014,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2027,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Address) GetBucket() uint64 {
@@ -2090,7 +2054,7 @@ type DoomBlocks struct {
 
 func (x *DoomBlocks) Reset() {
 	*x = DoomBlocks{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2066,7 @@ func (x *DoomBlocks) String() string {
 func (*DoomBlocks) ProtoMessage() {}
 
 func (x *DoomBlocks) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2079,7 @@ func (x *DoomBlocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoomBlocks.ProtoReflect.Descriptor instead.
 func (*DoomBlocks) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DoomBlocks) GetBlocks() []*Address {
@@ -2142,7 +2106,7 @@ type Buried struct {
 
 func (x *Buried) Reset() {
 	*x = Buried{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2118,7 @@ func (x *Buried) String() string {
 func (*Buried) ProtoMessage() {}
 
 func (x *Buried) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2131,7 @@ func (x *Buried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Buried.ProtoReflect.Descriptor instead.
 func (*Buried) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Buried) GetBlocks() []*Address {
@@ -2206,7 +2170,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2182,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2195,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Command) GetKind() isCommand_Kind {
@@ -2427,7 +2391,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2403,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2416,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{30}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Result) GetCode() uint32 {
@@ -2595,18 +2559,17 @@ const file_index_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\fR\x04etag\x12\x1a\n" +
 	"\bmodified\x18\x04 \x01(\x03R\bmodified\x122\n" +
 	"\bchecksum\x18\x05 \x01(\v2\x16.grange.index.ChecksumR\bchecksum\x12\x18\n" +
-	"\aextents\x18\x06 \x01(\rR\aextents\"I\n" +
+	"\aextents\x18\x06 \x01(\rR\aextents\"u\n" +
 	"\tReference\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\rR\x04size\x12\x12\n" +
-	"\x04fell\x18\x03 \x01(\x04R\x04fell\"G\n" +
+	"\x04fell\x18\x03 \x01(\x04R\x04fell\x12\x12\n" +
+	"\x04doom\x18\x04 \x01(\x04R\x04doom\x12\x16\n" +
+	"\x06buried\x18\x05 \x01(\bR\x06buried\"G\n" +
 	"\aGarbage\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\rR\x04size\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
-	"\x04time\x18\x03 \x01(\x03R\x04time\"4\n" +
-	"\x04Doom\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06buried\x18\x02 \x01(\bR\x06buried\"\xe9\x01\n" +
+	"\x04time\x18\x03 \x01(\x03R\x04time\"\xe9\x01\n" +
 	"\aRelease\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.grange.index.Release.KindR\x04kind\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\x04R\x06bucket\x12\x10\n" +
@@ -2746,7 +2709,7 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_index_proto_goTypes = []any{
 	(Release_Kind)(0),      // 0: grange.index.Release.Kind
 	(*Machine)(nil),        // 1: grange.index.Machine
@@ -2762,24 +2725,23 @@ var file_index_proto_goTypes = []any{
 	(*Part)(nil),           // 11: grange.index.Part
 	(*Reference)(nil),      // 12: grange.index.Reference
 	(*Garbage)(nil),        // 13: grange.index.Garbage
-	(*Doom)(nil),           // 14: grange.index.Doom
-	(*Release)(nil),        // 15: grange.index.Release
-	(*Condition)(nil),      // 16: grange.index.Condition
-	(*Limits)(nil),         // 17: grange.index.Limits
-	(*Put)(nil),            // 18: grange.index.Put
-	(*Delete)(nil),         // 19: grange.index.Delete
-	(*DeleteMany)(nil),     // 20: grange.index.DeleteMany
-	(*CreateUpload)(nil),   // 21: grange.index.CreateUpload
-	(*PutPart)(nil),        // 22: grange.index.PutPart
-	(*CompleteUpload)(nil), // 23: grange.index.CompleteUpload
-	(*AbortUpload)(nil),    // 24: grange.index.AbortUpload
-	(*SealBucket)(nil),     // 25: grange.index.SealBucket
-	(*ReleaseSome)(nil),    // 26: grange.index.ReleaseSome
-	(*Address)(nil),        // 27: grange.index.Address
-	(*DoomBlocks)(nil),     // 28: grange.index.DoomBlocks
-	(*Buried)(nil),         // 29: grange.index.Buried
-	(*Command)(nil),        // 30: grange.index.Command
-	(*Result)(nil),         // 31: grange.index.Result
+	(*Release)(nil),        // 14: grange.index.Release
+	(*Condition)(nil),      // 15: grange.index.Condition
+	(*Limits)(nil),         // 16: grange.index.Limits
+	(*Put)(nil),            // 17: grange.index.Put
+	(*Delete)(nil),         // 18: grange.index.Delete
+	(*DeleteMany)(nil),     // 19: grange.index.DeleteMany
+	(*CreateUpload)(nil),   // 20: grange.index.CreateUpload
+	(*PutPart)(nil),        // 21: grange.index.PutPart
+	(*CompleteUpload)(nil), // 22: grange.index.CompleteUpload
+	(*AbortUpload)(nil),    // 23: grange.index.AbortUpload
+	(*SealBucket)(nil),     // 24: grange.index.SealBucket
+	(*ReleaseSome)(nil),    // 25: grange.index.ReleaseSome
+	(*Address)(nil),        // 26: grange.index.Address
+	(*DoomBlocks)(nil),     // 27: grange.index.DoomBlocks
+	(*Buried)(nil),         // 28: grange.index.Buried
+	(*Command)(nil),        // 29: grange.index.Command
+	(*Result)(nil),         // 30: grange.index.Result
 }
 var file_index_proto_depIdxs = []int32{
 	3,  // 0: grange.index.Record.checksum:type_name -> grange.index.Checksum
@@ -2793,34 +2755,34 @@ var file_index_proto_depIdxs = []int32{
 	0,  // 8: grange.index.Release.kind:type_name -> grange.index.Release.Kind
 	4,  // 9: grange.index.Put.record:type_name -> grange.index.Record
 	9,  // 10: grange.index.Put.payload:type_name -> grange.index.Payload
-	16, // 11: grange.index.Put.condition:type_name -> grange.index.Condition
-	17, // 12: grange.index.Put.limits:type_name -> grange.index.Limits
-	16, // 13: grange.index.Delete.condition:type_name -> grange.index.Condition
-	19, // 14: grange.index.DeleteMany.deletes:type_name -> grange.index.Delete
+	15, // 11: grange.index.Put.condition:type_name -> grange.index.Condition
+	16, // 12: grange.index.Put.limits:type_name -> grange.index.Limits
+	15, // 13: grange.index.Delete.condition:type_name -> grange.index.Condition
+	18, // 14: grange.index.DeleteMany.deletes:type_name -> grange.index.Delete
 	10, // 15: grange.index.CreateUpload.upload:type_name -> grange.index.Upload
 	11, // 16: grange.index.PutPart.part:type_name -> grange.index.Part
 	9,  // 17: grange.index.PutPart.payload:type_name -> grange.index.Payload
 	4,  // 18: grange.index.CompleteUpload.record:type_name -> grange.index.Record
 	8,  // 19: grange.index.CompleteUpload.parts:type_name -> grange.index.PartRef
-	16, // 20: grange.index.CompleteUpload.condition:type_name -> grange.index.Condition
-	17, // 21: grange.index.CompleteUpload.limits:type_name -> grange.index.Limits
-	27, // 22: grange.index.DoomBlocks.blocks:type_name -> grange.index.Address
-	27, // 23: grange.index.Buried.blocks:type_name -> grange.index.Address
-	18, // 24: grange.index.Command.put:type_name -> grange.index.Put
-	19, // 25: grange.index.Command.delete:type_name -> grange.index.Delete
-	20, // 26: grange.index.Command.delete_many:type_name -> grange.index.DeleteMany
-	21, // 27: grange.index.Command.create_upload:type_name -> grange.index.CreateUpload
-	22, // 28: grange.index.Command.put_part:type_name -> grange.index.PutPart
-	23, // 29: grange.index.Command.complete_upload:type_name -> grange.index.CompleteUpload
-	24, // 30: grange.index.Command.abort_upload:type_name -> grange.index.AbortUpload
-	25, // 31: grange.index.Command.seal_bucket:type_name -> grange.index.SealBucket
-	26, // 32: grange.index.Command.release:type_name -> grange.index.ReleaseSome
-	28, // 33: grange.index.Command.doom:type_name -> grange.index.DoomBlocks
-	29, // 34: grange.index.Command.buried:type_name -> grange.index.Buried
+	15, // 20: grange.index.CompleteUpload.condition:type_name -> grange.index.Condition
+	16, // 21: grange.index.CompleteUpload.limits:type_name -> grange.index.Limits
+	26, // 22: grange.index.DoomBlocks.blocks:type_name -> grange.index.Address
+	26, // 23: grange.index.Buried.blocks:type_name -> grange.index.Address
+	17, // 24: grange.index.Command.put:type_name -> grange.index.Put
+	18, // 25: grange.index.Command.delete:type_name -> grange.index.Delete
+	19, // 26: grange.index.Command.delete_many:type_name -> grange.index.DeleteMany
+	20, // 27: grange.index.Command.create_upload:type_name -> grange.index.CreateUpload
+	21, // 28: grange.index.Command.put_part:type_name -> grange.index.PutPart
+	22, // 29: grange.index.Command.complete_upload:type_name -> grange.index.CompleteUpload
+	23, // 30: grange.index.Command.abort_upload:type_name -> grange.index.AbortUpload
+	24, // 31: grange.index.Command.seal_bucket:type_name -> grange.index.SealBucket
+	25, // 32: grange.index.Command.release:type_name -> grange.index.ReleaseSome
+	27, // 33: grange.index.Command.doom:type_name -> grange.index.DoomBlocks
+	28, // 34: grange.index.Command.buried:type_name -> grange.index.Buried
 	4,  // 35: grange.index.Result.version:type_name -> grange.index.Record
 	11, // 36: grange.index.Result.part:type_name -> grange.index.Part
-	31, // 37: grange.index.Result.results:type_name -> grange.index.Result
-	27, // 38: grange.index.Result.doomed:type_name -> grange.index.Address
+	30, // 37: grange.index.Result.results:type_name -> grange.index.Result
+	26, // 38: grange.index.Result.doomed:type_name -> grange.index.Address
 	39, // [39:39] is the sub-list for method output_type
 	39, // [39:39] is the sub-list for method input_type
 	39, // [39:39] is the sub-list for extension type_name
@@ -2833,7 +2795,7 @@ func file_index_proto_init() {
 	if File_index_proto != nil {
 		return
 	}
-	file_index_proto_msgTypes[29].OneofWrappers = []any{
+	file_index_proto_msgTypes[28].OneofWrappers = []any{
 		(*Command_Put)(nil),
 		(*Command_Delete)(nil),
 		(*Command_DeleteMany)(nil),
@@ -2852,7 +2814,7 @@ func file_index_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
