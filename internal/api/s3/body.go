@@ -40,8 +40,9 @@ func (c *call) newUpload() (*upload, error) {
 	if err = u.readChecksumHeaders(c); err != nil {
 		return nil, err
 	}
-	c.r.Body = c.incoming()
-	u.Body, err = chunked.Open(c.r, c.auth)
+	r := *c.r // net/http looks at the body of its own request to decide what becomes of the connection
+	r.Body = &incoming{c: c, src: c.r.Body}
+	u.Body, err = chunked.Open(&r, c.auth)
 	return u, err
 }
 
@@ -228,8 +229,6 @@ type incoming struct {
 	armed time.Time
 }
 
-func (c *call) incoming() io.ReadCloser { return &incoming{c: c, src: c.r.Body} }
-
 // Read implements io.Reader.
 func (in *incoming) Read(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(in.armed) > in.c.server.bodyIdle/4 {
@@ -240,7 +239,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 	in.c.received += int64(n)
 	if err != nil {
 		in.deadline(time.Time{}) // the connection's next request has its own
-		in.c.bodyRead = errors.Is(err, io.EOF)
+		in.c.bodyFailed = !errors.Is(err, io.EOF)
 	}
 	return n, err
 }

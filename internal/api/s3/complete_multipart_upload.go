@@ -91,11 +91,11 @@ func completeMultipartUpload(c *call) error {
 func (c *call) readComplete(request *completeRequest) error {
 	kept := c.r.Header
 	c.r.Header = kept.Clone()
+	defer func() { c.r.Header = kept }()
 	for _, a := range checksum.Algorithms() {
 		c.r.Header.Del(a.Header())
 	}
 	_, err := c.requireXML(completeBodyMax, request)
-	c.r.Header = kept
 	if err == nil && (len(request.Parts) == 0 || len(request.Parts) > index.PartNumberMax) {
 		return fail(MalformedXML)
 	}

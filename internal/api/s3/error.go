@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 
 	"grange/internal/api/s3/chunked"
@@ -105,6 +106,7 @@ var domainCodes = []struct {
 	{store.ErrCorrupt, InternalError},
 	{catalog.ErrInvalid, InvalidBucketName},
 	{context.Canceled, RequestTimeout},
+	{os.ErrDeadlineExceeded, RequestTimeout}, // of a client that stands still
 	{context.DeadlineExceeded, ServiceUnavailable},
 }
 

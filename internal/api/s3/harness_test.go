@@ -15,6 +15,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"grange/internal/api/s3"
+	"grange/internal/block"
 	"grange/internal/catalog"
 	"grange/internal/store/storetest"
 )
@@ -67,7 +68,17 @@ func (l *logBuffer) String() string {
 
 func newWorld(t testing.TB, change ...func(*s3.Options)) *world {
 	t.Helper()
-	w := &world{t: t, log: &logBuffer{}, ends: &ends{}, Parts: storetest.New(t)}
+	return newWorldOn(t, storetest.New(t), change...)
+}
+
+// newParts is a store whose blocks are wrapped.
+func newParts(t testing.TB, wrap func(block.Store) block.Store) *storetest.Parts {
+	return storetest.New(t, storetest.WithBlocks(wrap))
+}
+
+func newWorldOn(t testing.TB, parts *storetest.Parts, change ...func(*s3.Options)) *world {
+	t.Helper()
+	w := &world{t: t, log: &logBuffer{}, ends: &ends{}, Parts: parts}
 	w.addKey(ownerKey, ownerSecret, catalog.KeyOptions{Account: "owner", CreateBuckets: true})
 	o := s3.Options{
 		Backend:     w.Store,

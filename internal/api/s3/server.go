@@ -130,17 +130,17 @@ const (
 
 // call is one request on its way through the Server.
 type call struct {
-	server   *Server
-	ctx      context.Context
-	r        *http.Request
-	w        *answer
-	control  *http.ResponseController
-	id       string
-	began    time.Time
-	received int64 // bytes of the body
-	bodyRead bool  // to its end
-	code     Code  // of the error that was answered
-	broken   bool  // the answer ends early: the connection must be closed, since nothing else can tell the client
+	server     *Server
+	ctx        context.Context
+	r          *http.Request
+	w          *answer
+	control    *http.ResponseController
+	id         string
+	began      time.Time
+	received   int64 // bytes of the body
+	bodyFailed bool  // reading it gave an error: what else the connection holds is not known
+	code       Code  // of the error that was answered
+	broken     bool  // the answer ends early: the connection must be closed, since nothing else can tell the client
 
 	auth   *sigv4.Result
 	key    *catalog.AccessKey // nil: anonymous
@@ -269,14 +269,14 @@ func (c *call) attrs() []slog.Attr {
 	return attrs
 }
 
-// refusedBodyMax is how much of the body of a refused request net/http may read to keep the connection; it reads up to 256 KiB. A
-// larger one is not read: the connection is closed.
-const refusedBodyMax = 256 << 10
+// unreadBodyMax is how much of the body of a refused request net/http may read to keep the connection. Larger ones are not read: the
+// connection is closed.
+const unreadBodyMax = 64 << 10
 
 // writeError writes the error document, or for HEAD its status alone.
 func (c *call) writeError(e *Error) {
 	c.code = e.Code
-	if !c.bodyRead && (c.r.ContentLength > refusedBodyMax || c.r.ContentLength < 0) {
+	if c.bodyFailed || c.r.ContentLength > unreadBodyMax || c.r.ContentLength < 0 {
 		c.set("Connection", "close")
 	}
 	if e.Status() == http.StatusServiceUnavailable {

@@ -76,8 +76,8 @@ func canonicalQuery(raw string) string {
 		name, _ = url.QueryUnescape(name)
 		value, _ = url.QueryUnescape(value)
 		escape := func(s string) string { return strings.ReplaceAll(canonicalPath(s), "/", "%2F") }
-		pairs = append(pairs, escape(name)+"="+escape(value))
+		pairs = append(pairs, escape(name)+"\x00"+escape(value)) // sorted by name, then by value
 	}
 	slices.Sort(pairs)
-	return strings.Join(pairs, "&")
+	return strings.ReplaceAll(strings.Join(pairs, "&"), "\x00", "=")
 }
