@@ -197,18 +197,21 @@ type GrantChange struct {
 
 // Worker is a background worker of the node.
 type Worker struct {
-	Name        string     `json:"name"`
-	Description string     `json:"description"`
-	State       string     `json:"state"`
-	Done        int64      `json:"done,omitempty"`
-	Total       int64      `json:"total,omitempty"` // 0: not known
-	Unit        string     `json:"unit,omitempty"`
-	Note        string     `json:"note,omitempty"`
-	ETA         *time.Time `json:"eta,omitempty"`
-	Steps       int64      `json:"steps"`
-	Errors      int64      `json:"errors"`
-	LastError   string     `json:"last_error,omitempty"`
-	// Tranquility is how long the worker rests for each second of work.
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	State       string `json:"state"`             // idle, busy, throttled, paused or failed
+	Pausing     bool   `json:"pausing,omitempty"` // it will be paused after the step that it is in
+	Done        int64  `json:"done,omitempty"`    // of the present round
+	Total       int64  `json:"total,omitempty"`   // of the present round; 0: not known
+	// RemainingSeconds is how long the round will take at its present pace; 0: not known.
+	RemainingSeconds float64    `json:"remaining_seconds,omitempty"`
+	Steps            uint64     `json:"steps"`    // since the start
+	Failures         uint64     `json:"failures"` // since the start
+	LastError        string     `json:"last_error,omitempty"`
+	LastErrorAt      *time.Time `json:"last_error_at,omitempty"`
+	LastStep         *time.Time `json:"last_step,omitempty"`
+	NextStep         *time.Time `json:"next_step,omitempty"`
+	// Tranquility is how long the worker rests after each step, relative to how long the step took.
 	Tranquility float64 `json:"tranquility"`
 }
 
