@@ -108,15 +108,15 @@ func TestPresignedURLsWorkWithCurl(t *testing.T) {
 	}
 
 	get := s.presigned("get_object", key, 600)
-	mustContain(t, s.status(strings.Replace(get, "signed", "Signed", 1)), "SignatureDoesNotMatch", "403")
-	mustContain(t, s.status(strings.Replace(get, "X-Amz-Expires=600", "X-Amz-Expires=60000", 1)), "SignatureDoesNotMatch", "403")
-	mustContain(t, s.status(get, "-X", "DELETE"), "SignatureDoesNotMatch", "403")
+	mustContain(t, s.ask(strings.Replace(get, "signed", "Signed", 1)), "SignatureDoesNotMatch", "403")
+	mustContain(t, s.ask(strings.Replace(get, "X-Amz-Expires=600", "X-Amz-Expires=60000", 1)), "SignatureDoesNotMatch", "403")
+	mustContain(t, s.ask(get, "-X", "DELETE"), "SignatureDoesNotMatch", "403")
 	short := s.presigned("get_object", key, 1)
 	time.Sleep(2500 * time.Millisecond) // the least expiry is a second, and whole seconds count
-	mustContain(t, s.status(short), "AccessDenied", "expired", "403")
-	mustContain(t, s.status(s.url()+"/"+bucket+"/dir"), "AccessDenied", "403")
+	mustContain(t, s.ask(short), "AccessDenied", "expired", "403")
+	mustContain(t, s.ask(s.url()+"/"+bucket+"/dir"), "AccessDenied", "403")
 	s.run("curl", "-sSf", "-X", "DELETE", s.presigned("delete_object", key, 600))
-	mustContain(t, s.status(get), "NoSuchKey", "404")
+	mustContain(t, s.ask(get), "NoSuchKey", "404")
 }
 
 // presigned is a URL made by boto3.
@@ -133,8 +133,8 @@ print(common.client(signature_version="s3v4").generate_presigned_url(sys.argv[1]
 	return strings.TrimSpace(mustRun(s.t, cmd))
 }
 
-// status asks with curl and gives the body of the answer and its status.
-func (s *server) status(url string, args ...string) string {
+// ask asks with curl and gives the body of the answer and its status.
+func (s *server) ask(url string, args ...string) string {
 	s.t.Helper()
 	return s.run("curl", append([]string{"-sS", "-w", "\n%{http_code}", url}, args...)...)
 }

@@ -308,6 +308,17 @@ func (s *server) tryGrange(args ...string) (out, errOut string, err error) {
 	return stdout.String(), stderr.String(), err
 }
 
+// exitCode is the exit code of a program that was run to its end.
+func exitCode(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
 // url is the endpoint of the S3 API.
 func (s *server) url() string { return "http://" + s.s3 }
 

@@ -75,9 +75,13 @@ func TestS3cmdEverydayCommands(t *testing.T) {
 	mustNotContain(t, s3cmd("ls"), "s3://cmd")
 }
 
-// Signature version 2 is not spoken; the error says so and says what is.
-func TestS3cmdWithSignatureV2IsToldWhy(t *testing.T) {
+// Signature version 2 is not spoken. The error says so in the words that make s3cmd go on with version 4 by itself.
+func TestSignatureV2IsToldWhatIsSpoken(t *testing.T) {
 	s := start(t)
-	out := s.fails("s3cmd", "-c", s.s3cmdConfig(), "--signature-v2", "ls", "s3://"+bucket)
-	mustContain(t, out, "400", "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+	const message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+	out := s.run("curl", "-sS", "-w", "\n%{http_code}", "-H", "Authorization: AWS "+accessKey+":frJIUN8DYpKDtOLCwo//yllqDzg=", s.url()+"/"+bucket)
+	mustContain(t, out, "400", "<Code>InvalidRequest</Code>", message)
+	old := s.ask(s.url() + "/" + bucket + "/key?AWSAccessKeyId=" + accessKey + "&Expires=2000000000&Signature=x")
+	mustContain(t, old, "400", "<Code>InvalidRequest</Code>", message)
+	mustContain(t, s.run("s3cmd", "-c", s.s3cmdConfig(), "--debug", "--signature-v2", "ls", "s3://"+bucket), "Endpoint requires signature v4")
 }
