@@ -58,7 +58,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serverCommand(), a.configCommand(), a.statusCommand(),
 		a.accountCommand(), a.bucketCommand(), a.keyCommand(), a.workerCommand(),
-		a.inspectCommand(), a.benchCommand(), a.versionCommand(),
+		a.inspectCommand(), a.benchCommand(), a.presignCommand(), a.versionCommand(),
 	)
 	return root
 }

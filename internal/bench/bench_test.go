@@ -138,7 +138,7 @@ func TestEveryOperationIsMeasuredAndLeavesNothingBehind(t *testing.T) {
 		"list":                {func(o *Options) { o.Op = List }, "GET continuation-token,list-type,max-keys,prefix"},
 		"list by directory":   {func(o *Options) { o.Op, o.Delimiter, o.Size = List, true, 1 }, "GET delimiter,list-type,max-keys,prefix"},
 		"delete":              {func(o *Options) { o.Op = Delete }, "DELETE "},
-		"mixed":               {func(o *Options) { o.Op = Mixed }, "DELETE "},
+		"mixed":               {func(o *Options) { o.Op, o.Mix = Mixed, map[Op]int{Get: 1, Put: 1, Delete: 2} }, "DELETE "},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

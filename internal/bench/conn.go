@@ -7,13 +7,13 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
+
+	"grange/internal/s3sign"
 )
 
 const (
@@ -50,7 +50,7 @@ type conn struct {
 	opts    *Options
 	base    *url.URL
 	host    string
-	signer  signer
+	signer  s3sign.Signer
 	content *content
 
 	net     net.Conn
@@ -67,7 +67,7 @@ func newConn(o *Options) *conn {
 	}
 	return &conn{
 		opts: o, base: base, host: host,
-		signer:  signer{access: o.AccessKey, secret: o.SecretKey, region: o.Region},
+		signer:  s3sign.Signer{AccessKey: o.AccessKey, SecretKey: o.SecretKey, Region: o.Region},
 		content: newContent(),
 		scratch: make([]byte, 256<<10),
 	}
@@ -150,22 +150,22 @@ func (c *conn) exchange(r request) (*http.Response, error) {
 }
 
 func (c *conn) send(r request) error {
-	path := "/" + escape(r.key, true)
+	path := "/" + s3sign.Escape(r.key, true)
 	if !c.opts.VirtualHost {
 		path = "/" + c.opts.Bucket + path
 		if r.key == "" {
 			path = path[:len(path)-1]
 		}
 	}
-	size, payload := int64(len(r.body)), unsignedPayload
+	size, payload := int64(len(r.body)), s3sign.UnsignedPayload
 	if r.size > 0 {
 		size = r.size
 	}
 	if c.opts.SignPayload {
 		payload = c.payloadHash(r)
 	}
-	query := canonicalQuery(r.query)
-	authorization, date := c.signer.authorization(r.method, c.host, path, query, payload, time.Now())
+	query := s3sign.Query(r.query)
+	authorization, date := c.signer.Header(r.method, c.host, path, query, payload, time.Now())
 	if query != "" {
 		path += "?" + query
 	}
@@ -192,7 +192,7 @@ func (c *conn) payloadHash(r request) string {
 	if r.size > 0 {
 		return c.content.hash(r.size)
 	}
-	return hexSHA256(r.body)
+	return s3sign.Hash(r.body)
 }
 
 // readBody reads all of the body, so that the connection can be used again.
@@ -221,19 +221,4 @@ func statusError(status int, body []byte) error {
 	var doc struct{ Code, Message string }
 	_ = xml.Unmarshal(body, &doc) // an answer without XML (HEAD, a proxy) has its status only
 	return &StatusError{Status: status, Code: doc.Code, Message: doc.Message}
-}
-
-// canonicalQuery is the query in the order and form that signatures want, which net/url's differs from in the space.
-func canonicalQuery(v url.Values) string {
-	if len(v) == 0 {
-		return ""
-	}
-	query := ""
-	for _, name := range slices.Sorted(maps.Keys(v)) {
-		if query != "" {
-			query += "&"
-		}
-		query += escape(name, false) + "=" + escape(v.Get(name), false)
-	}
-	return query
 }

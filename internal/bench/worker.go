@@ -77,7 +77,7 @@ func (w *worker) loop(ctx context.Context, op Op, stop func() bool) error {
 	for !stop() && ctx.Err() == nil {
 		one := op
 		if op == Mixed {
-			one = w.job.mix[rand.IntN(len(w.job.mix))]
+			one = w.pick()
 		}
 		begin := time.Now()
 		n, keys, err := w.do(ctx, one)
@@ -96,6 +96,15 @@ func (w *worker) loop(ctx context.Context, op Op, stop func() bool) error {
 		pause(ctx, failures)
 	}
 	return ctx.Err()
+}
+
+// pick draws the next operation of a mixed run. What there is nothing to delete for, puts.
+func (w *worker) pick() Op {
+	op := w.job.mix[rand.IntN(len(w.job.mix))]
+	if op == Delete && w.removed == w.puts {
+		return Put
+	}
+	return op
 }
 
 // pause keeps a store that fails from being asked without end.
@@ -215,9 +224,6 @@ func (w *worker) get(ctx context.Context, method string) (int64, error) {
 func (w *worker) delete(ctx context.Context) error {
 	var key string
 	if w.job.opts.Op == Mixed {
-		if w.removed == w.puts {
-			return w.put(ctx, w.job.putKey(w.number, w.nextPut()))
-		}
 		key = w.job.putKey(w.number, w.removed)
 		w.removed++
 	} else {
@@ -229,11 +235,6 @@ func (w *worker) delete(ctx context.Context) error {
 	}
 	_, _, _, err := w.conn.do(ctx, request{method: http.MethodDelete, key: key}, false)
 	return err
-}
-
-func (w *worker) nextPut() int {
-	w.puts++
-	return w.puts - 1
 }
 
 // list asks for the next page of the listing of the data set, from the beginning again after the last.
