@@ -56,6 +56,7 @@ func (n *node) groupEvents() raftgroup.Events {
 		},
 		Committed: func(bytes int, sync bool, took time.Duration) {
 			n.metrics.committed.Add(float64(bytes))
+			n.room.wrote(bytes)
 			if sync {
 				n.metrics.commits.Observe(took.Seconds())
 			}

@@ -50,6 +50,7 @@ type node struct {
 	admin   *face
 	cert    *certificate
 	meta    *kv.DB
+	room    *room
 	groups  *raftgroup.Host
 	catalog *catalog.Client
 	cluster catalog.Cluster
@@ -178,6 +179,7 @@ func (n *node) openMeta(context.Context) (err error) {
 		return fmt.Errorf("open the metadata in %s: %w", n.dir.file(metaName), err)
 	}
 	n.later(n.meta.Close)
+	n.room = newRoom(n.dir.file(metaName), int64(n.c.ReserveSpace), n.log)
 	return n.checkMeta()
 }
 
@@ -295,7 +297,7 @@ func (n *node) openBlocks(context.Context) (err error) {
 
 func (n *node) buildStore(context.Context) error {
 	n.store = store.New(store.Options{
-		Groups: n.groups, State: n.meta, Blocks: n.blocks, Catalog: n.catalog, Logger: n.log,
+		Groups: n.groups, State: n.meta, Blocks: n.blocks, Catalog: n.catalog, Logger: n.log, Full: n.room.isFull,
 		Settings: store.Settings{BodyMemory: n.budget.bodies, GarbageGrace: n.c.GCGrace},
 	})
 	return nil

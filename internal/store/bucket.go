@@ -55,6 +55,9 @@ func (s *Store) Account(ctx context.Context, a id.Account) (*catalog.Account, er
 
 // CreateBucket makes an empty bucket that belongs to the key's account.
 func (s *Store) CreateBucket(ctx context.Context, o BucketOptions) (*catalog.Bucket, error) {
+	if err := s.hasRoom(); err != nil {
+		return nil, err
+	}
 	wanted := catalog.BucketOptions{Name: o.Name, Account: o.Key.Account, Key: o.Key.ID, Region: o.Region}
 	b, existed, err := s.catalog.CreateBucket(ctx, wanted)
 	if existed || errors.Is(err, catalog.ErrExists) {

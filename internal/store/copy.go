@@ -13,6 +13,9 @@ import (
 // CopyObject writes a version with the content of another one. Within a bucket the copy names the same blocks; into
 // another bucket the content is read and stored anew, since blocks belong to a bucket.
 func (s *Store) CopyObject(ctx context.Context, b *catalog.Bucket, o CopyOptions) (index.Version, error) {
+	if err := s.hasRoom(); err != nil {
+		return index.Version{}, err
+	}
 	src := o.Source
 	if src.Size > PutSizeMax {
 		return index.Version{}, ErrTooLarge

@@ -20,6 +20,9 @@ const completeAttempts = 8
 
 // CreateUpload begins a multipart upload.
 func (s *Store) CreateUpload(ctx context.Context, b *catalog.Bucket, o UploadOptions) (index.Upload, error) {
+	if err := s.hasRoom(); err != nil {
+		return index.Upload{}, err
+	}
 	u := index.Upload{
 		Bucket:    b.ID,
 		Key:       o.Key,
@@ -71,6 +74,9 @@ func (s *Store) AbortUpload(ctx context.Context, b *catalog.Bucket, key string, 
 
 // PutPart stores a part of an upload; one of the same number is replaced.
 func (s *Store) PutPart(ctx context.Context, b *catalog.Bucket, o PartOptions) (index.Part, error) {
+	if err := s.hasRoom(); err != nil {
+		return index.Part{}, err
+	}
 	if o.Size > PutSizeMax {
 		return index.Part{}, ErrTooLarge
 	}
@@ -130,6 +136,9 @@ func (s *Store) commitPart(ctx context.Context, b *catalog.Bucket, cmd *index.Pu
 // CopyPart stores a range of an object as a part. The content is read once for its MD5 and checksum; it is stored anew only if the
 // blocks of the source cannot be named: it is inline, or in another bucket.
 func (s *Store) CopyPart(ctx context.Context, b *catalog.Bucket, o PartCopyOptions) (index.Part, error) {
+	if err := s.hasRoom(); err != nil {
+		return index.Part{}, err
+	}
 	if o.Length > PutSizeMax {
 		return index.Part{}, ErrTooLarge
 	}

@@ -21,6 +21,9 @@ const commitAttempts = 4
 
 // PutObject stores a version of an object. See PutOptions for what can be refused.
 func (s *Store) PutObject(ctx context.Context, b *catalog.Bucket, o PutOptions) (index.Version, error) {
+	if err := s.hasRoom(); err != nil {
+		return index.Version{}, err
+	}
 	if o.Size > PutSizeMax {
 		return index.Version{}, ErrTooLarge
 	}

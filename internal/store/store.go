@@ -49,12 +49,15 @@ func (s Settings) withDefaults() Settings {
 
 // Options are the parts that a store is made of.
 type Options struct {
-	Groups   raftgroup.Proposer
-	State    State
-	Blocks   block.Store
-	Catalog  *catalog.Client
-	Clock    Clock // default time.Now
-	Logger   *slog.Logger
+	Groups  raftgroup.Proposer
+	State   State
+	Blocks  block.Store
+	Catalog *catalog.Client
+	Clock   Clock // default time.Now
+	Logger  *slog.Logger
+	// Full tells that the disk of the metadata has only its reserve left. Then what adds to it is refused with ErrNoSpace, and
+	// deletions go on. It is asked on every write. Default: never.
+	Full     func() bool
 	Settings Settings
 }
 
@@ -66,6 +69,7 @@ type Store struct {
 	catalog  *catalog.Client
 	now      Clock
 	log      *slog.Logger
+	full     func() bool
 	settings Settings
 	memory   *semaphore.Weighted // of bodies, in bytes
 	readers  readers
@@ -80,6 +84,7 @@ func New(o Options) *Store {
 		catalog:  o.Catalog,
 		now:      o.Clock,
 		log:      o.Logger,
+		full:     o.Full,
 		settings: o.Settings.withDefaults(),
 	}
 	if s.now == nil {
@@ -87,6 +92,9 @@ func New(o Options) *Store {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.full == nil {
+		s.full = func() bool { return false }
 	}
 	s.memory = semaphore.NewWeighted(s.settings.BodyMemory)
 	return s
@@ -155,6 +163,14 @@ func unavailable(ctx context.Context, err error) error {
 
 // errSourceChanged reports that a copy cannot name its source's blocks any more; it is then made by reading.
 var errSourceChanged = errors.New("store: source of the copy changed")
+
+// hasRoom refuses what adds to the metadata when only the reserve of its disk is left.
+func (s *Store) hasRoom() error {
+	if s.full() {
+		return fmt.Errorf("%w: the disk of the metadata is nearly full", ErrNoSpace)
+	}
+	return nil
+}
 
 // refusal is the error for a result's code; nil for OK.
 func refusal(c index.Code) error {

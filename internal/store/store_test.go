@@ -512,3 +512,41 @@ func TestBucketsOfAKeyAreListedInOrder(t *testing.T) {
 		})
 	}
 }
+
+func TestFullMetadataDiskRefusesWritesAndAllowsDeletions(t *testing.T) {
+	full := false
+	p := storetest.New(t, func(o *store.Options) { o.Full = func() bool { return full } })
+	b := p.Bucket(t, "full")
+	put(t, p, b, "k", []byte("x"))
+	up, err := p.CreateUpload(t.Context(), b, store.UploadOptions{Key: "u"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := p.Head(t.Context(), b, "k", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	full = true
+	_, putErr := p.PutObject(t.Context(), b, store.PutOptions{Key: "new", Body: strings.NewReader("x"), Size: 1})
+	_, copyErr := p.CopyObject(t.Context(), b, store.CopyOptions{Source: src, SourceBucket: b, Key: "copy"})
+	_, uploadErr := p.CreateUpload(t.Context(), b, store.UploadOptions{Key: "v"})
+	_, partErr := p.PutPart(t.Context(), b, store.PartOptions{Key: "u", Upload: up.ID, Number: 1, Body: strings.NewReader("x"), Size: 1})
+	_, bucketErr := p.CreateBucket(t.Context(), store.BucketOptions{Name: "another", Key: p.Key})
+	for name, err := range map[string]error{"put": putErr, "copy": copyErr, "upload": uploadErr, "part": partErr, "bucket": bucketErr} {
+		if !errors.Is(err, store.ErrNoSpace) {
+			t.Errorf("%s: got %v, want ErrNoSpace", name, err)
+		}
+	}
+	if !bytes.Equal(get(t, p, b, "k"), []byte("x")) {
+		t.Error("content differs")
+	}
+	if err := p.AbortUpload(t.Context(), b, "u", up.ID); err != nil {
+		t.Errorf("abort: %v", err)
+	}
+	if _, err := p.DeleteObject(t.Context(), b, store.DeleteOptions{Key: "k"}); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	full = false
+	put(t, p, b, "k", []byte("y"))
+}
