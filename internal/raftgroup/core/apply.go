@@ -201,7 +201,7 @@ func (a *Applier) onceResult(
 	if err := a.lookUp(b, env.session, s); err != nil {
 		return nil, err
 	}
-	if err := a.raiseLow(b, env.session, s, env.low); err != nil {
+	if err := a.raiseLow(b, env.session, s, min(env.low, env.seq)); err != nil {
 		return nil, err
 	}
 	if env.seq < s.low || env.seq >= s.low+WindowMax {

@@ -97,24 +97,32 @@ type LogEntry struct {
 func ReadLog(r kv.Reader, g id.Group, visit func(LogEntry) error) error {
 	s := &logStore{r: r, keys: keysOf(g)}
 	return s.walk(0, func(e *raftpb.Entry) error {
-		out := LogEntry{Index: e.GetIndex(), Term: e.GetTerm(), Kind: "leader"}
-		raw := e.GetData()
-		if e.GetType() == raftpb.EntryConfChangeV2 {
-			cc, err := decodeChange(raw)
-			if err != nil {
-				return err
-			}
-			out.Kind, raw = "members", cc.GetContext()
-		}
-		if len(raw) > 0 {
-			env, err := decodeEnvelope(raw)
-			if err != nil {
-				return err
-			}
-			out.describe(env)
+		out, err := describeEntry(e)
+		if err != nil {
+			return err
 		}
 		return visit(out)
 	})
+}
+
+func describeEntry(e *raftpb.Entry) (LogEntry, error) {
+	out := LogEntry{Index: e.GetIndex(), Term: e.GetTerm(), Kind: "leader"}
+	raw := e.GetData()
+	if e.GetType() == raftpb.EntryConfChangeV2 {
+		cc, err := decodeChange(raw)
+		if err != nil {
+			return out, err
+		}
+		out.Kind, raw = "members", cc.GetContext()
+	}
+	if len(raw) > 0 {
+		env, err := decodeEnvelope(raw)
+		if err != nil {
+			return out, err
+		}
+		out.describe(env)
+	}
+	return out, nil
 }
 
 func (e *LogEntry) describe(env envelope) {
