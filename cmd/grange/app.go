@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -104,10 +105,10 @@ func exactly(names ...string) cobra.PositionalArgs {
 func (a *app) settings() (*config.Loaded, error) {
 	environ := a.environ
 	if a.dataDir != "" {
-		environ = append(environ[:len(environ):len(environ)], "GRANGE_DATA_DIR="+a.dataDir)
+		environ = append(slices.Clip(environ), "GRANGE_DATA_DIR="+a.dataDir)
 	}
 	if a.tokenFile != "" {
-		environ = append(environ[:len(environ):len(environ)], "GRANGE_ADMIN_TOKEN_FILE="+a.tokenFile)
+		environ = append(slices.Clip(environ), "GRANGE_ADMIN_TOKEN_FILE="+a.tokenFile)
 	}
 	return config.Load(config.Sources{Environ: environ, UID: a.uid})
 }

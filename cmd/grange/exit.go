@@ -61,8 +61,9 @@ func exitOfRefusal(code admin.Code) int {
 		return 5
 	case admin.Unauthorized:
 		return 6
+	default:
+		return 1
 	}
-	return 1
 }
 
 func isType[E error](err error) bool {

@@ -113,7 +113,7 @@ func (c *conn) do(ctx context.Context, r request, keep bool) (body []byte, n int
 	stop := context.AfterFunc(ctx, c.interrupt(c.net))
 	defer stop()
 	_ = c.net.SetDeadline(time.Now().Add(requestTimeout))
-	resp, err := c.exchange(r)
+	resp, err := c.exchange(r) //nolint:bodyclose // readBody closes it
 	if err != nil {
 		c.close()
 		return nil, 0, nil, err

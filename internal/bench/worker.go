@@ -157,8 +157,9 @@ func (w *worker) do(ctx context.Context, op Op) (n, keys int64, err error) {
 		return 0, keys, err
 	case Delete:
 		return 0, 0, w.delete(ctx)
+	default:
+		return 0, 0, fmt.Errorf("operation %q is not one request", op)
 	}
-	return 0, 0, fmt.Errorf("operation %q is not one request", op)
 }
 
 func (w *worker) put(ctx context.Context, key string) error {

@@ -10,9 +10,7 @@ import (
 // AddFlags defines one flag for each setting: --s3-listen for s3_listen. Their defaults are not shown, because a flag
 // that was not given leaves the setting to the other sources.
 func AddFlags(flags *pflag.FlagSet) {
-	t := reflect.TypeFor[Config]()
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range reflect.TypeFor[Config]().Fields() {
 		name := strings.ReplaceAll(f.Tag.Get("koanf"), "_", "-")
 		if f.Type.Kind() == reflect.Bool {
 			flags.Bool(name, false, summary(f.Name))

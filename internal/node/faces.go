@@ -43,7 +43,7 @@ func (f *face) serve(h http.Handler, cert *certificate, log *slog.Logger) {
 		ReadHeaderTimeout: s3.HeaderTimeout,
 		IdleTimeout:       s3.IdleTimeout,
 		MaxHeaderBytes:    s3.HeaderBytesMax,
-		ErrorLog:          slog.NewLogLogger(log.With("face", f.name).Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.With(slog.String("face", f.name)).Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
 	}
 	// One connection for many streams serves S3's large bodies badly, and would go round the limit of connections.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, n.close()) }()
 	if err := n.start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // asked to stop while it started
+			return nil // asked to stop while it started
 		}
 		return err
 	}
@@ -140,8 +141,8 @@ func (n *node) close() error {
 	}
 	n.stop()
 	errs = append(errs, n.parts.Wait())
-	for i := len(n.undo) - 1; i >= 0; i-- {
-		errs = append(errs, n.undo[i]())
+	for _, undo := range slices.Backward(n.undo) {
+		errs = append(errs, undo())
 	}
 	return errors.Join(errs...)
 }

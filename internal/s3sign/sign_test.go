@@ -56,13 +56,13 @@ func TestOurServerAcceptsWhatWeSign(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := "/bucket/" + Escape(key, true)
 			query := url.Values{"uploadId": {"a b/c"}, "partNumber": {"1"}}
-			header := httptest.NewRequest(http.MethodPut, path+"?"+Query(query), nil)
+			header := httptest.NewRequestWithContext(t.Context(), http.MethodPut, path+"?"+Query(query), nil)
 			header.Host = "s3.example.org:3900"
 			authorization, date := s.Header(http.MethodPut, header.Host, path, Query(query), UnsignedPayload, now)
 			header.Header.Set("Authorization", authorization)
 			header.Header.Set("X-Amz-Date", date)
 			header.Header.Set("X-Amz-Content-Sha256", UnsignedPayload)
-			presigned := httptest.NewRequest(http.MethodGet, s.Presign(http.MethodGet, &url.URL{Scheme: "http", Host: "s3.example.org:3900"}, path, query, time.Hour, now), nil)
+			presigned := httptest.NewRequestWithContext(t.Context(), http.MethodGet, s.Presign(http.MethodGet, &url.URL{Scheme: "http", Host: "s3.example.org:3900"}, path, query, time.Hour, now), nil)
 			for _, r := range []*http.Request{header, presigned} {
 				if _, err := verifier.Verify(r.Context(), r); err != nil {
 					t.Errorf("%s: %v", r.Method, err)

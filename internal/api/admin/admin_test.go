@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -88,9 +89,7 @@ func (w *world) checked(t *testing.T) http.Handler {
 				checkAnswer(t, rt, rec)
 			}
 		}
-		for name, values := range rec.Header() {
-			rw.Header()[name] = values
-		}
+		maps.Copy(rw.Header(), rec.Header())
 		rw.WriteHeader(rec.Code)
 		_, _ = rw.Write(rec.Body.Bytes())
 	})

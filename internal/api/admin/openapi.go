@@ -111,8 +111,9 @@ func schemaRef(t reflect.Type, schemas object) object {
 		return object{"type": "number"}
 	case reflect.Int, reflect.Int64, reflect.Uint32, reflect.Uint64:
 		return object{"type": "integer"}
+	default:
+		return object{"type": "string"}
 	}
-	return object{"type": "string"}
 }
 
 func schemaOf(t reflect.Type, schemas object) object {

@@ -24,9 +24,9 @@ A failure answers ` + "`{\"code\", \"message\", \"request_id\"}`" + `; the codes
 	}
 	b.WriteString(strings.Join(codes, ", ") + ".\n\n| Request | Action | |\n| --- | --- | --- |\n")
 	for _, rt := range (&Server{}).routes() {
-		query := ""
-		for i, name := range rt.query {
-			query += map[bool]string{true: "?", false: "&"}[i == 0] + name + "="
+		query := strings.Join(rt.query, "=&")
+		if query != "" {
+			query = "?" + query + "="
 		}
 		fmt.Fprintf(&b, "| `%s %s%s` | %s | %s |\n", rt.method, rt.path, query, strings.TrimPrefix(string(rt.action), "admin:"), rt.summary)
 	}
