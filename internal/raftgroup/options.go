@@ -1,6 +1,7 @@
 package raftgroup
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -122,7 +123,7 @@ func (l raftLogger) Panicf(format string, v ...any)   { panic(fmt.Sprintf(format
 
 // Debugf is called for every message in some states: the text is not made when nobody reads it.
 func (l raftLogger) Debugf(format string, v ...any) {
-	if l.log.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // raft's logger has no context to pass on
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
 		l.say(fmt.Sprintf(format, v...))
 	}
 }
