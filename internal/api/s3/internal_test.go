@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"grange/internal/access"
@@ -233,6 +234,23 @@ func TestETagListsAreReadAsClientsWriteThem(t *testing.T) {
 	} {
 		if got := parseETags(text); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestTimesInDocumentsHaveMilliseconds(t *testing.T) {
+	d := newDocument("x")
+	defer d.free()
+	for text, at := range map[string]time.Time{
+		"<T>2026-01-02T03:04:05.000Z</T>": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		"<T>2026-01-02T03:04:05.067Z</T>": time.Date(2026, 1, 2, 3, 4, 5, 67_999_999, time.UTC),
+		"<T>2026-01-02T03:04:06.789Z</T>": time.Date(2026, 1, 2, 5, 4, 6, 789_000_000, time.FixedZone("", 7200)),
+		"<T>1970-01-01T00:00:00.000Z</T>": time.Unix(0, 0),
+	} {
+		d.b = d.b[:0]
+		d.time("T", at)
+		if string(d.b) != text {
+			t.Errorf("got %s, want %s", d.b, text)
 		}
 	}
 }

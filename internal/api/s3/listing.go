@@ -128,7 +128,7 @@ func encodeToken(next string) string {
 
 func decodeToken(token string) (string, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) == 0 || raw[0] != tokenVersion || len(raw) > 1+index.KeyMax {
+	if err != nil || len(raw) == 0 || raw[0] != tokenVersion || len(raw) > 1+index.KeyMax || encodeToken(string(raw[1:])) != token {
 		return "", invalidArgument("continuation-token", token, "The continuation token provided is incorrect")
 	}
 	return string(raw[1:]), nil
