@@ -136,7 +136,7 @@ func (d *dir) compactStep(ctx context.Context) (CompactProgress, error) {
 		if p.Done = c.next; c.next < c.end {
 			return p, nil
 		}
-		if err := d.removeSegment(c); err != nil {
+		if err := d.removeSegment(ctx, c); err != nil {
 			return p, err
 		}
 		c.state = forgetting
@@ -284,20 +284,28 @@ func (d *dir) verifyMoved(r *request) error {
 }
 
 // removeSegment is the step that cannot be taken back. It happens only when the count of needed bytes, which every
-// change of the index kept, agrees with the walk over the records that nothing here is needed.
-func (d *dir) removeSegment(c *compaction) error {
+// change of the index kept, agrees with the walk over the records that nothing here is needed. The index is durable
+// before: an older state of it, found after a crash, could still need a record that stood here, if only the one that
+// says that a block was deleted.
+func (d *dir) removeSegment(ctx context.Context, c *compaction) error {
 	d.mu.Lock()
 	live := c.seg.state.live
-	if live == 0 {
-		c.seg.removed = true
-		delete(d.mu.segs, c.seg.id)
-		d.used.Add(-c.seg.state.end)
-	}
 	d.mu.Unlock()
 	if live != 0 {
 		d.block(c.seg)
 		return fmt.Errorf("segment %d is kept: %d bytes of it are needed and were not found: %w", c.seg.id, live, errBadRecord)
 	}
+	if err := d.do(ctx, &request{op: opSync}); err != nil {
+		return err
+	}
+	if err := d.index.flush(ctx); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	c.seg.removed = true
+	delete(d.mu.segs, c.seg.id)
+	d.used.Add(-c.seg.state.end)
+	d.mu.Unlock()
 	err := d.fs.Remove(c.seg.path)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = syncDir(d.fs, d.fs.PathJoin(d.Path, segmentsDir))

@@ -10,7 +10,7 @@ import (
 	"grange/internal/id"
 )
 
-// touchLength and deleteLength are what such records take in a segment, in bytes.
+// smallRecordLength is what a touch or delete record takes in a segment, in bytes.
 const smallRecordLength = (recordFixed + recordAlign - 1) / recordAlign * recordAlign
 
 // pos is the place of a record within one disk. The zero pos is none: segments count from 1.
@@ -168,10 +168,16 @@ func decodeEntry(v []byte) (e entry, err error) {
 	for n := r.next(); n > 0 && !r.bad; n-- {
 		e.dead = append(e.dead, r.next())
 	}
-	if r.bad || len(r.rest) > 0 || e.size > block.SizeMax {
+	if r.bad || len(r.rest) > 0 || e.size > block.SizeMax || e.invalid(v[1]) {
 		return entry{}, errBadEntry
 	}
 	return e, nil
+}
+
+// invalid tells that a part whose flag is set says nothing.
+func (e *entry) invalid(flags byte) bool {
+	return flags&entryLive != 0 && e.at.seg == 0 || flags&entryTouch != 0 && e.touch.seg == 0 ||
+		flags&entryTomb != 0 && e.tomb.seg == 0
 }
 
 // uvarints reads numbers with a sticky error.

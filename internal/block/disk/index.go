@@ -24,6 +24,7 @@ const (
 	indexOpenFiles     = 64
 	indexCloseWait     = 10 * time.Second
 	indexOpenGrace     = 500 * time.Millisecond
+	indexFlushWait     = 30 * time.Second
 	indexRetryPause    = 200 * time.Millisecond
 	indexFailedPause   = 5 * time.Second
 	infosPerRead       = 1024 // entries that Each reads at once
@@ -348,6 +349,27 @@ func (x *index) startFlush() error {
 	}
 	x.flushed = done
 	return nil
+}
+
+// flush makes the index durable up to what was committed before the call.
+func (x *index) flush(ctx context.Context) error {
+	if x.failed.Load() {
+		return errors.New("index is stopped")
+	}
+	done, err := x.db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("flush index: %w", err)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-x.stopped:
+		return errors.New("index is stopped")
+	case <-time.After(indexFlushWait):
+		return errors.New("flush index: it takes too long; is the disk full?")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // close makes the index durable if that is possible within a while, and closes it. What is not durable is read again
