@@ -165,6 +165,6 @@ func (w *Sweep) doom(ctx context.Context, g id.Group, candidates []block.Address
 	if err != nil {
 		return fmt.Errorf("sweep: give up %d blocks: %w", len(unnamed), err)
 	}
-	w.found += int64(len(r.Missing))
+	w.found += int64(len(r.Doomed))
 	return refusal(r.Code)
 }
