@@ -23,5 +23,5 @@ CGO_ENABLED=0 go build -o .tools/bin/grange ./cmd/grange
 # A run's servers and files live in one directory, so that nothing is left behind however the run ends.
 work=$(mktemp -d "${TMPDIR:-/tmp}/grange-accept.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-TMPDIR=$work go test -tags accept -count=1 -timeout "$timeout" ./test/accept \
+TMPDIR=$work go test -tags accept -count=1 -parallel 8 -timeout "$timeout" ./test/accept \
 	-accept.grange "$PWD/.tools/bin/grange" -accept.full="$full" "$@"

@@ -9,11 +9,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -177,22 +179,35 @@ type answer struct {
 
 var codePattern = regexp.MustCompile(`<Code>(\w+)</Code>`)
 
-// send writes bytes to a fresh connection, says that no more will come, and reads one answer.
+// send writes a request to a fresh connection and reads the answer.
 func send(t *testing.T, address string, request []byte) answer {
+	t.Helper()
+	return sendCut(t, address, request, 10*time.Second)
+}
+
+// sendCut writes what may be the beginning of a request. If no answer comes for a while, it says that it will send no more,
+// because the server may be waiting for the rest. (It must not say so at once: to Go's server that means that the client
+// has gone away.)
+func sendCut(t *testing.T, address string, request []byte, patience time.Duration) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatalf("the server takes no connection any more: %v", err)
 	}
 	defer conn.Close()
-	must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	must(t, conn.SetWriteDeadline(time.Now().Add(20*time.Second)))
 	// A server that refuses early need not read everything, so an error of writing says nothing.
 	_, _ = conn.Write(request)
-	_ = conn.(*net.TCPConn).CloseWrite()
+	in := bufio.NewReader(conn)
+	must(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	if _, err := in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}
+	must(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
 	method, _, _ := strings.Cut(string(request), " ")
-	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	resp, err := http.ReadResponse(in, &http.Request{Method: method})
 	if err != nil {
-		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("no answer within 20 s")
 		}
 		return answer{}
