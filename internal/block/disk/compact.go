@@ -64,10 +64,15 @@ func (s *Store) CompactStep(ctx context.Context) (p CompactProgress, more bool, 
 			continue
 		}
 		p, err := d.compactStep(ctx)
-		if err != nil && ctx.Err() == nil {
-			d.endCompaction()
+		if err == nil || ctx.Err() != nil {
+			return p, true, err
 		}
-		return p, true, err
+		full := errors.Is(err, block.ErrNoSpace)
+		if !full {
+			d.block(d.compaction.seg)
+		}
+		d.endCompaction()
+		return p, !full, err
 	}
 	return p, false, nil
 }

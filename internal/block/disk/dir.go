@@ -130,11 +130,15 @@ func (d *dir) markBad(at pos) {
 	}
 }
 
-func (d *dir) isBad(at pos) bool {
+// isBad tells whether a copy is known not to be readable: a Put must not rely on it.
+func (d *dir) isBad(e *entry) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, bad := d.mu.bad[at]
-	return bad
+	if _, bad := d.mu.bad[e.at]; bad {
+		return true
+	}
+	seg := d.mu.segs[e.at.seg]
+	return seg != nil && (seg.missing || seg.lost > 0 && e.at.off+e.length > seg.lost)
 }
 
 // corrupt reports a copy that cannot be served, and remembers it, so that a Put replaces it.

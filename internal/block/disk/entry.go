@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"grange/internal/block"
 	"grange/internal/id"
@@ -252,4 +253,26 @@ func decodeSegmentState(v []byte) (segmentState, error) {
 		return segmentState{}, errBadEntry
 	}
 	return s, nil
+}
+
+// String is the form that inspectors and tests show.
+func (e *entry) String() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if e.live {
+		add("live at %d/%d, epoch %d", e.at.seg, e.at.off, e.epoch)
+	}
+	if e.touch != (pos{}) {
+		add("touched at %d/%d", e.touch.seg, e.touch.off)
+	}
+	if e.tomb != (pos{}) {
+		add("deleted at %d/%d, doomed %d", e.tomb.seg, e.tomb.off, e.doomed)
+	}
+	if len(e.dead) > 0 {
+		add("dead in %d", e.dead)
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, "; ")
 }

@@ -156,6 +156,11 @@ func (d *dir) recoverSegment(id uint64, rec *Recovery) (*tail, error) {
 	if err != nil {
 		return nil, err
 	}
+	if alignUp(size) < state.end {
+		d.mu.Lock()
+		seg.lost = max(alignUp(size), 1)
+		d.mu.Unlock()
+	}
 	t := &tail{id: id, end: max(state.end, segmentHeaderSize)}
 	if state.sealed {
 		return t, nil

@@ -28,6 +28,7 @@ type segment struct {
 	path    string
 	state   segmentState // what the index has; changed by the appender only
 	missing bool         // the index knows it, and there is no such file
+	lost    int64        // what should stand from this offset on was not there when the disk was opened; 0 for nothing
 
 	refs    int      // users of the segment
 	file    vfs.File // for reading; nil while closed

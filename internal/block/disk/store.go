@@ -207,7 +207,7 @@ func (s *Store) put(ctx context.Context, addr block.Address, epoch block.Epoch, 
 		if err != nil || !live {
 			continue // a directory that cannot tell does not keep others from storing the block
 		}
-		if d.isBad(e.at) {
+		if d.isBad(&e) {
 			damaged, old = d, e.at
 			continue
 		}
@@ -326,7 +326,7 @@ func (s *Store) Stat(ctx context.Context, addr block.Address) (block.Info, error
 		switch {
 		case err != nil:
 			failure = worse(failure, err)
-		case live && d.isBad(e.at):
+		case live && d.isBad(&e):
 			failure = worse(failure, &CorruptError{Address: addr, Disk: d.disk, Segment: e.at.seg, Offset: e.at.off, Err: errBadRecord})
 		case live && (best == nil || best.Epoch < e.epoch):
 			info := e.info(addr)
@@ -404,7 +404,7 @@ func (s *Store) page(from block.Address) (page []block.Info, last *block.Address
 			}
 		}
 		for _, x := range found {
-			if !d.isBad(x.at) {
+			if !d.isBad(&x.entry) {
 				page = append(page, x.info(x.addr))
 			}
 		}
