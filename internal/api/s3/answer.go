@@ -56,12 +56,12 @@ func (c *call) empty(status int) error {
 	return nil
 }
 
-// send answers with the document and frees it.
-func (c *call) send(status int, d *document) error {
+// send answers 200 with the document and frees it.
+func (c *call) send(d *document) error {
 	defer d.free()
 	c.set("Content-Type", "application/xml")
 	c.set("Content-Length", strconv.Itoa(len(d.b)))
-	c.w.WriteHeader(status)
+	c.w.WriteHeader(http.StatusOK)
 	if c.r.Method == http.MethodHead {
 		return nil
 	}

@@ -37,9 +37,9 @@ func (s *Server) secret(ctx context.Context, accessKeyID string) (string, error)
 }
 
 // authenticate finds out who sent the request. From here on its path and its query are those that were signed.
-func (c *call) authenticate() error {
+func (c *call) authenticate(ctx context.Context) error {
 	var holder keyHolder
-	auth, err := c.server.verifier.Verify(context.WithValue(c.ctx, holderKey{}, &holder), c.r)
+	auth, err := c.server.verifier.Verify(context.WithValue(ctx, holderKey{}, &holder), c.r)
 	if err != nil {
 		return err
 	}

@@ -81,5 +81,5 @@ func getBucketLocation(c *call) error {
 	d.b = append(d.b, `<LocationConstraint xmlns="`+xmlNamespace+`">`...)
 	d.b = appendEscaped(d.b, region)
 	d.close("LocationConstraint")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }

@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -87,9 +88,7 @@ func TestCopyObject(t *testing.T) {
 				c.source = source
 			}
 			header := map[string]string{"x-amz-copy-source": c.source}
-			for k, v := range c.header {
-				header[k] = v
-			}
+			maps.Copy(header, c.header)
 			c.check(t, w.do(query{method: "PUT", path: c.path, header: header}))
 			if c.copied != nil {
 				expect{status: 200, body: "content", header: c.copied}.check(t, w.getObject(c.path))

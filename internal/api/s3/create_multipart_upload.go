@@ -29,7 +29,7 @@ func createMultipartUpload(c *call) error {
 	d.text("Key", c.object)
 	d.text("UploadId", u.ID.String())
 	d.close("InitiateMultipartUploadResult")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 // readUploadChecksum reads which checksum the object is to have, and of which type (S3: "Checking object integrity").

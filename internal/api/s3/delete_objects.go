@@ -3,7 +3,6 @@ package s3
 import (
 	"encoding/xml"
 	"errors"
-	"net/http"
 
 	"grange/internal/access"
 	"grange/internal/index"
@@ -51,7 +50,7 @@ func deleteObjects(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.send(http.StatusOK, deleteResultDocument(answers, request.Quiet))
+	return c.send(deleteResultDocument(answers, request.Quiet))
 }
 
 // deleteEach permits each key for itself, and deletes those that are permitted in one step.

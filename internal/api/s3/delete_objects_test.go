@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -76,9 +77,7 @@ func TestDeleteObjects(t *testing.T) {
 			w.putObject("/box/b%20%26%20c", "b")
 			w.putObject("/box/keep", "keep")
 			header := map[string]string{"Content-MD5": md5Text(c.body)}
-			for k, v := range c.header {
-				header[k] = v
-			}
+			maps.Copy(header, c.header)
 			if header["Content-MD5"] == "" {
 				delete(header, "Content-MD5")
 			}

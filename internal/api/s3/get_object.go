@@ -41,7 +41,7 @@ func getObject(c *call) error {
 		c.clearObjectHeaders()
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }() // it only gives memory back
 	return c.sendBody(r, body)
 }
 
@@ -128,6 +128,7 @@ func (c *call) prepareRead(o *store.Object) (r read, done bool, err error) {
 		return r, true, conditionError(failed)
 	case notModified:
 		return r, true, c.notModified(v)
+	case proceed:
 	}
 	if r, err = c.readSpan(o); err != nil {
 		return r, true, err
@@ -255,21 +256,21 @@ func (c *call) sendBody(r read, body io.Reader) error {
 	case w.failed || c.ctx.Err() != nil:
 		return errClientGone // it is the client that is gone
 	default:
-		return &brokenAnswer{err}
+		return &brokenAnswerError{err}
 	}
 }
 
 // errClientGone ends a request that nobody waits for.
 var errClientGone = context.Canceled
 
-// brokenAnswer is a failure after the header was sent.
-type brokenAnswer struct{ err error }
+// brokenAnswerError is a failure after the header was sent.
+type brokenAnswerError struct{ err error }
 
 // Error implements error.
-func (e *brokenAnswer) Error() string { return "answer broken off: " + e.err.Error() }
+func (e *brokenAnswerError) Error() string { return "answer broken off: " + e.err.Error() }
 
 // Unwrap is the cause.
-func (e *brokenAnswer) Unwrap() error { return e.err }
+func (e *brokenAnswerError) Unwrap() error { return e.err }
 
 // outgoing is the connection with a watch on it, as incoming is. The header goes out with the first bytes, so that content which
 // cannot be read at all is still an error document.

@@ -57,7 +57,7 @@ func getObjectAttributes(c *call) error {
 		d.int("ObjectSize", v.Size)
 	}
 	d.close("GetObjectAttributesResponse")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 func wantedAttributes(h http.Header) (map[string]bool, error) {

@@ -149,7 +149,7 @@ func (r reply) element(name string) string {
 // request signs a raw request.
 func (w *world) request(q query) *http.Request {
 	w.t.Helper()
-	r, err := http.NewRequest(q.method, w.http.URL+q.path, strings.NewReader(q.body))
+	r, err := http.NewRequestWithContext(w.t.Context(), q.method, w.http.URL+q.path, strings.NewReader(q.body))
 	if err != nil {
 		w.t.Fatal(err)
 	}

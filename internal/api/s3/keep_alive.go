@@ -75,7 +75,7 @@ func (c *call) stayAlive() {
 
 func (c *call) lateDocument(d *document) error {
 	if c.w.status == 0 {
-		return c.send(http.StatusOK, d)
+		return c.send(d)
 	}
 	defer d.free()
 	_, _ = c.w.Write(d.b[len(xmlProlog):])

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"cmp"
-	"net/http"
 
 	"grange/internal/catalog"
 )
@@ -48,7 +47,7 @@ func listBuckets(c *call) error {
 		d.text("ContinuationToken", encodeToken(buckets[len(buckets)-1].Name))
 	}
 	d.close("ListAllMyBucketsResult")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 // regionOf is the region that clients are told for a bucket: with it they sign, so that a strict server names its own.

@@ -1,8 +1,6 @@
 package s3
 
 import (
-	"net/http"
-
 	"grange/internal/id"
 	"grange/internal/index"
 )
@@ -42,7 +40,7 @@ func listMultipartUploads(c *call) error {
 	d.bool("IsTruncated", page.Truncated)
 	d.uploads(page.Entries, &names{c: c})
 	d.close("ListMultipartUploadsResult")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 // uploadMarker reads upload-id-marker, which is ignored without a key-marker (S3: ListMultipartUploads).

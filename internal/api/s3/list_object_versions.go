@@ -1,8 +1,6 @@
 package s3
 
 import (
-	"net/http"
-
 	"grange/internal/id"
 	"grange/internal/index"
 )
@@ -42,7 +40,7 @@ func listObjectVersions(c *call) error {
 	d.bool("IsTruncated", page.Truncated)
 	d.versions(page.Entries, &names{c: c})
 	d.close("ListVersionsResult")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 // versionMarker reads version-id-marker, which means something only with a key-marker.

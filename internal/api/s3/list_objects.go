@@ -1,8 +1,6 @@
 package s3
 
 import (
-	"net/http"
-
 	"grange/internal/store"
 )
 
@@ -35,5 +33,5 @@ func listObjects(c *call) error {
 	d.bool("IsTruncated", page.Truncated)
 	d.contents(&page, &names{c: c})
 	d.close("ListBucketResult")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }

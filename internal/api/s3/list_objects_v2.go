@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"net/http"
 	"strings"
 
 	"grange/internal/store"
@@ -52,5 +51,5 @@ func listObjectsV2(c *call) error {
 	}
 	d.contents(&page, owners)
 	d.close("ListBucketResult")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }

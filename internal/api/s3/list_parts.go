@@ -2,7 +2,6 @@ package s3
 
 import (
 	"errors"
-	"net/http"
 	"strconv"
 
 	"grange/internal/checksum"
@@ -34,7 +33,7 @@ func listParts(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.send(http.StatusOK, c.partsDocument(&u, &page, after, most))
+	return c.send(c.partsDocument(&u, &page, after, most))
 }
 
 // marker reads a number behind which a listing goes on.

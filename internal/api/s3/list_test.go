@@ -232,15 +232,16 @@ func TestListObjectVersionsShowsEachObjectAsItsNullVersion(t *testing.T) {
 	r := w.must(query{method: "GET", path: "/box?versions&delimiter=/"})
 	var l struct {
 		Version []struct {
-			Key, VersionId, ETag string
-			IsLatest             bool
+			Key, ETag string
+			VersionID string `xml:"VersionId"`
+			IsLatest  bool
 		}
 		CommonPrefixes []struct{ Prefix string }
 	}
 	if err := xml.Unmarshal([]byte(r.body), &l); err != nil {
 		t.Fatal(err)
 	}
-	if len(l.Version) != 1 || l.Version[0].VersionId != "null" || !l.Version[0].IsLatest || l.Version[0].ETag != etag("2") || len(l.CommonPrefixes) != 1 {
+	if len(l.Version) != 1 || l.Version[0].VersionID != "null" || !l.Version[0].IsLatest || l.Version[0].ETag != etag("2") || len(l.CommonPrefixes) != 1 {
 		t.Errorf("got %+v from %s", l, r.body)
 	}
 }

@@ -94,8 +94,10 @@ func TestPutObject(t *testing.T) {
 			body: "hello", header: map[string]string{"Content-MD5": md5Text("hello")}, expect: expect{status: 200},
 		},
 		"a Content-MD5 of other content is BadDigest": {
-			body: "hello", header: map[string]string{"Content-MD5": md5Text("other")}, expect: expect{status: 400, code: "BadDigest",
-				fields: map[string]string{"ExpectedDigest": md5Text("other"), "CalculatedDigest": md5Text("hello")}},
+			body: "hello", header: map[string]string{"Content-MD5": md5Text("other")}, expect: expect{
+				status: 400, code: "BadDigest",
+				fields: map[string]string{"ExpectedDigest": md5Text("other"), "CalculatedDigest": md5Text("hello")},
+			},
 		},
 		"a Content-MD5 that is none is InvalidDigest": {
 			body: "hello", header: map[string]string{"Content-MD5": "YWJj"}, expect: expect{status: 400, code: "InvalidDigest"},
@@ -280,8 +282,10 @@ func TestGetObject(t *testing.T) {
 			expect: expect{status: 206, header: map[string]string{"Content-Range": "bytes 2-4/10", "Content-Length": "3"}},
 		},
 		"a range that begins behind the end is InvalidRange": {
-			header: map[string]string{"Range": "bytes=10-"}, expect: expect{status: 416, code: "InvalidRange",
-				header: map[string]string{"Content-Range": "bytes */10"}, fields: map[string]string{"ActualObjectSize": "10", "RangeRequested": "bytes=10-"}},
+			header: map[string]string{"Range": "bytes=10-"}, expect: expect{
+				status: 416, code: "InvalidRange",
+				header: map[string]string{"Content-Range": "bytes */10"}, fields: map[string]string{"ActualObjectSize": "10", "RangeRequested": "bytes=10-"},
+			},
 		},
 		"an empty suffix is InvalidRange": {
 			header: map[string]string{"Range": "bytes=-0"}, expect: expect{status: 416, code: "InvalidRange"},

@@ -13,7 +13,7 @@ func fromBody(e *chunked.Error) *Error { return translated(e.Code, e.Message, e.
 func translated(code sigv4.Code, message string, extras []sigv4.Extra) *Error {
 	t := &Error{Code: Code(code), Message: message}
 	for _, x := range extras {
-		t.with(x.Name, x.Value)
+		t = t.with(x.Name, x.Value)
 	}
 	return t
 }

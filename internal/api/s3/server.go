@@ -170,14 +170,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(fail(SlowDown))
 		return
 	}
-	if err := c.serve(); err != nil {
+	if err := c.serve(r.Context()); err != nil {
 		c.refuse(err)
 	}
 }
 
 // serve carries the request out. It either has answered, or returns an error before it did.
-func (c *call) serve() error {
-	if err := c.authenticate(); err != nil {
+func (c *call) serve(ctx context.Context) error {
+	if err := c.authenticate(ctx); err != nil {
 		return err
 	}
 	if err := c.findPlace(); err != nil {

@@ -33,7 +33,7 @@ func (b *broken) Head(context.Context, *catalog.Bucket, string, *id.Version) (*s
 // dial opens a plain connection.
 func (w *world) dial(t *testing.T) (net.Conn, *bufio.Reader) {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(w.http.URL, "http://"))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.http.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}

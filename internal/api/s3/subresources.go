@@ -19,7 +19,7 @@ func emptyDocument(root string) func(*call) error {
 	return func(c *call) error {
 		d := newDocument(root)
 		d.close(root)
-		return c.send(http.StatusOK, d)
+		return c.send(d)
 	}
 }
 
@@ -32,7 +32,7 @@ func emptyList(root string) func(*call) error {
 		d := newDocument(root)
 		d.bool("IsTruncated", false)
 		d.close(root)
-		return c.send(http.StatusOK, d)
+		return c.send(d)
 	}
 }
 
@@ -75,7 +75,7 @@ func aclDocument(c *call) error {
 	d.close("Grant")
 	d.close("AccessControlList")
 	d.close("AccessControlPolicy")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 const fullControl = "FULL_CONTROL"
@@ -122,7 +122,7 @@ func fixed(root, name, value string) func(*call) error {
 		d := newDocument(root)
 		d.text(name, value)
 		d.close(root)
-		return c.send(http.StatusOK, d)
+		return c.send(d)
 	}
 }
 
@@ -189,7 +189,7 @@ func ownershipControls(c *call) error {
 	d.text("ObjectOwnership", "BucketOwnerEnforced")
 	d.close("Rule")
 	d.close("OwnershipControls")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 // publicAccessBlock says that nothing is public, by four names.
@@ -199,7 +199,7 @@ func publicAccessBlock(c *call) error {
 		d.bool(name, true)
 	}
 	d.close("PublicAccessBlockConfiguration")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 var publicAccessSettings = []string{"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"}
@@ -240,7 +240,7 @@ func getObjectTagging(c *call) error {
 	}
 	d.close("TagSet")
 	d.close("Tagging")
-	return c.send(http.StatusOK, d)
+	return c.send(d)
 }
 
 // restoreObject has nothing to restore: all storage classes are read in the same way.

@@ -75,13 +75,6 @@ func (d *document) text(name, value string) {
 	d.close(name)
 }
 
-// optional writes the element unless the value is empty.
-func (d *document) optional(name, value string) {
-	if value != "" {
-		d.text(name, value)
-	}
-}
-
 // key writes an element that holds an object key or a part of one, in the encoding that the client asked for.
 func (d *document) key(name, value string) {
 	d.open(name)
