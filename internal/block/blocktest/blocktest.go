@@ -111,6 +111,9 @@ func wantEpoch(t *testing.T, s block.Store, addr block.Address, want block.Epoch
 func readsBackAnySize(t *testing.T, s block.Store) {
 	for i, n := range []int{0, 1, 63, 64, 65, 4096, 65535, 65536, 65537, 200_000, 1 << 20, 1<<20 + 1, block.SizeMax} {
 		for seed := range uint64(2) {
+			if seed == 0 && n == block.SizeMax {
+				continue // one of that size is enough
+			}
 			data := Data(uint64(2*i)+seed, n)
 			addr := put(t, s, 1, 1, data)
 			wantData(t, s, addr, data)

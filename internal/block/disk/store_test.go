@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -395,6 +396,35 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		if err := s.Run(ctx); err != nil {
 			t.Errorf("run: %v, want nil", err)
 		}
+	})
+}
+
+func TestRunMakesDeletesAndTheIndexDurable(t *testing.T) {
+	codecs() // they outlive the bubble
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.during(func(s *Store) {
+			d := s.dirs[0]
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- s.Run(ctx) }()
+			w.delete(s, w.put(s, 1, 1000, 1), 2)
+			if !d.unsynced.Load() || !d.indexDirty.Load() {
+				t.Fatal("all is durable at once, want a delete and the index to wait")
+			}
+			time.Sleep(syncEvery + time.Second)
+			if d.unsynced.Load() {
+				t.Errorf("the delete is not synced after %v", syncEvery)
+			}
+			time.Sleep(flushEvery)
+			if d.indexDirty.Load() {
+				t.Errorf("the index is not flushed after %v", flushEvery)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("run: %v, want nil", err)
+			}
+		})
 	})
 }
 
