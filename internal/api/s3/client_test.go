@@ -3,8 +3,11 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
@@ -66,4 +69,35 @@ func randomBytes(n int64) []byte {
 	r := rand.NewChaCha8([32]byte{byte(n)})
 	_, _ = r.Read(b)
 	return b
+}
+
+func TestOneOfManyConditionalWritersWins(t *testing.T) {
+	w := newWorld(t)
+	w.newBucket("box")
+	for round := range 5 {
+		var wins, losses atomic.Int32
+		var writers sync.WaitGroup
+		path := fmt.Sprintf("/box/key-%d", round)
+		for i := range 32 {
+			r := w.request(query{method: "PUT", path: path, body: fmt.Sprint(i), header: map[string]string{"If-None-Match": "*"}})
+			writers.Go(func() {
+				resp, err := w.http.Client().Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+				switch resp.StatusCode {
+				case 200:
+					wins.Add(1)
+				case 412:
+					losses.Add(1)
+				}
+			})
+		}
+		writers.Wait()
+		if wins.Load() != 1 || losses.Load() != 31 {
+			t.Fatalf("round %d: %d won and %d lost", round, wins.Load(), losses.Load())
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -253,4 +254,52 @@ func TestTimesInDocumentsHaveMilliseconds(t *testing.T) {
 			t.Errorf("got %s, want %s", d.b, text)
 		}
 	}
+}
+
+func TestEveryRouteStandsInTheCoverageTable(t *testing.T) {
+	raw, err := os.ReadFile("../../../docs/s3-coverage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := make(map[string]bool)
+	for _, word := range strings.FieldsFunc(string(raw), func(r rune) bool { return strings.ContainsRune(" ,|`:()\n", r) }) {
+		words[word] = true
+	}
+	for _, methods := range routes.byPlace {
+		for _, list := range methods {
+			for _, r := range list {
+				if !words[r.name] {
+					t.Errorf("%s is missing in docs/s3-coverage.md", r.name)
+				}
+			}
+		}
+	}
+	tests := testNames(t)
+	for word := range words {
+		if len(word) > len("Test") && (strings.HasPrefix(word, "Test") || strings.HasPrefix(word, "Fuzz")) && !tests[word] {
+			t.Errorf("docs/s3-coverage.md names %s, which is no test", word)
+		}
+	}
+}
+
+// testNames are the names of the tests of this package.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				names[f.Name.Name] = true
+			}
+		}
+	}
+	return names
 }

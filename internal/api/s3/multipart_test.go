@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -235,4 +236,43 @@ func TestSlowCompleteIsKeptAliveAndItsErrorStandsInThe200(t *testing.T) {
 	w.must(query{method: "PUT", path: partPath("/box/key", upload, 1), body: "x"})
 	failed := w.do(query{method: "POST", path: "/box/key?uploadId=" + upload, body: completeBody(etag("x")), header: map[string]string{"If-None-Match": "*"}})
 	expect{status: 200, code: "PreconditionFailed"}.check(t, failed)
+}
+
+func TestListMultipartUploadsInPages(t *testing.T) {
+	w := newWorld(t)
+	w.newBucket("box")
+	want := make(map[string]bool)
+	for _, key := range []string{"a", "a", "b c", "dir/x", "dir/y", "z"} {
+		want[w.start(t, "/box/"+escapeAll(key), nil)] = true
+	}
+	page := func(params string) (reply, []string) {
+		r := w.must(query{method: "GET", path: "/box?uploads&encoding-type=url" + params})
+		var uploads []string
+		for _, part := range strings.Split(r.body, "<UploadId>")[1:] {
+			upload, _, _ := strings.Cut(part, "<")
+			uploads = append(uploads, upload)
+		}
+		return r, uploads
+	}
+	got := make(map[string]bool)
+	markers := ""
+	for range 10 {
+		r, uploads := page("&max-uploads=1" + markers)
+		for _, u := range uploads {
+			got[u] = true
+		}
+		if r.element("IsTruncated") == "false" {
+			break
+		}
+		markers = "&key-marker=" + r.element("NextKeyMarker") + "&upload-id-marker=" + r.element("NextUploadIdMarker")
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if r, uploads := page("&delimiter=/&prefix=d"); len(uploads) != 0 || !strings.Contains(r.body, "<CommonPrefixes><Prefix>dir/</Prefix></CommonPrefixes>") {
+		t.Errorf("a delimiter gives %s", r.body)
+	}
+	if _, uploads := page("&key-marker=b%20c"); len(uploads) != 3 {
+		t.Errorf("behind b c are %d uploads", len(uploads))
+	}
 }
