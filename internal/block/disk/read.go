@@ -58,8 +58,15 @@ func (d *dir) indexError(err error) {
 // readAt serves a range of the copy of addr. ok is false when there is none. A copy that does not match gives a
 // CorruptError.
 func (d *dir) readAt(addr block.Address, dst []byte, off int64) (n int, ok bool, err error) {
+	return d.readWhere(d.lookup, addr, dst, off)
+}
+
+// readWhere is readAt with the places that look says.
+func (d *dir) readWhere(
+	look func(block.Address) (entry, bool, error), addr block.Address, dst []byte, off int64,
+) (n int, ok bool, err error) {
 	for range readRetries {
-		e, live, err := d.lookup(addr)
+		e, live, err := look(addr)
 		if err != nil || !live {
 			return 0, false, err
 		}
