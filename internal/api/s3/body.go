@@ -79,12 +79,12 @@ func (u *upload) readChecksumHeaders(c *call) error {
 	h := c.r.Header
 	count := 0
 	for _, a := range checksum.Algorithms() {
-		text := h.Get(a.Header())
-		if text == "" {
+		values := h.Values(a.Header())
+		if len(values) == 0 {
 			continue
 		}
-		count++
-		v, err := checksum.ParseValue(a, text)
+		count += len(values)
+		v, err := checksum.ParseValue(a, values[0])
 		if err != nil || v.Type != checksum.FullObject {
 			return failf(InvalidRequest, "Value for %s header is invalid.", a.Header())
 		}
@@ -206,10 +206,35 @@ func (c *call) readXML(sizeMax int64, v any) (*upload, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return u, io.EOF
 	}
-	if err := xml.Unmarshal(raw, v); err != nil {
+	if err := decodeXML(raw, v); err != nil {
 		return u, fail(MalformedXML).because(err)
 	}
 	return u, nil
+}
+
+// errBehindRoot reports a document with something behind its root element, which xml.Unmarshal would not look at.
+var errBehindRoot = errors.New("s3: content behind the root element")
+
+// decodeXML decodes a document that has one root element, and at most white space and comments behind it.
+func decodeXML(raw []byte, v any) error {
+	d := xml.NewDecoder(bytes.NewReader(raw))
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		text, isText := token.(xml.CharData)
+		_, isComment := token.(xml.Comment)
+		if !isComment && !(isText && len(bytes.TrimSpace(text)) == 0) {
+			return errBehindRoot
+		}
+	}
 }
 
 // requireXML is readXML for operations that cannot do without.

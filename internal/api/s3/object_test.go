@@ -106,6 +106,9 @@ func TestPutObject(t *testing.T) {
 			body: "hello", header: map[string]string{"x-amz-checksum-crc32": crc32Text("hello")},
 			expect: expect{status: 200, header: map[string]string{"X-Amz-Checksum-Crc32": crc32Text("hello"), "X-Amz-Checksum-Crc64nvme": "-"}},
 		},
+		"an empty checksum header": {
+			body: "hello", header: map[string]string{"x-amz-checksum-crc64nvme": ""}, expect: expect{status: 400, code: "InvalidRequest"},
+		},
 		"a CRC32 of other content is BadDigest": {
 			body: "hello", header: map[string]string{"x-amz-checksum-crc32": crc32Text("other")}, expect: expect{status: 400, code: "BadDigest"},
 		},
