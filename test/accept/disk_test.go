@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -141,14 +142,20 @@ func refusedForSpace(t *testing.T, e minio.ErrorResponse) {
 	}
 }
 
-// becomesWritable waits until a large object is taken again, which needs the garbage to be deleted and compacted.
+// becomesWritable waits until a large object is taken again, which needs the garbage to be deleted and compacted. The full
+// form waits until the workers do so by themselves; the short form calls them.
 func (s *server) becomesWritable(client *minio.Client, disk string) {
 	s.t.Helper()
 	var err error
-	eventually(s.t, func() bool {
+	since := time.Now()
+	within(s.t, time.Duration(pick(1, 5))*time.Minute, func() bool {
+		if !*full {
+			s.grange("worker", "run", "compact")
+		}
 		err = put(context.WithoutCancel(s.t.Context()), client, "more", 3<<20)
 		return err == nil
 	}, func() string { return fmt.Sprintf("writes are still refused: %v; %s", err, diskUse(disk)) })
+	s.t.Logf("%v after the deletions writes are taken again: %s", time.Since(since).Round(time.Millisecond), diskUse(disk))
 }
 
 func diskUse(dir string) string {

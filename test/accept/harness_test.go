@@ -162,7 +162,7 @@ func (s *server) close() {
 		s.t.Errorf("the server's log tells of a panic: %.4000s", log[at:])
 	}
 	if s.t.Failed() {
-		s.t.Logf("server log of %s, its end:\n%s", s.t.Name(), tail(log, 60))
+		s.t.Logf("server log of %s, its end:\n%s", s.t.Name(), tail(log, 30))
 	}
 }
 
@@ -381,8 +381,14 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// tail gives the last n lines of a text.
+// tail gives the last n lines of a text, each one up to a length that can be read.
 func tail(text string, n int) string {
 	lines := strings.SplitAfter(text, "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "")
+	lines = lines[max(0, len(lines)-n):]
+	for i, line := range lines {
+		if len(line) > 600 {
+			lines[i] = line[:600] + "…\n"
+		}
+	}
+	return strings.Join(lines, "")
 }

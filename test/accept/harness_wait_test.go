@@ -13,7 +13,13 @@ import (
 // eventually waits until something holds, and fails the test with what explain says if it does not within a minute.
 func eventually(t *testing.T, holds func() bool, explain func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(100 * time.Millisecond) {
+	within(t, time.Minute, holds, explain)
+}
+
+// within is eventually with another patience.
+func within(t *testing.T, patience time.Duration, holds func() bool, explain func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(explain())
 		}
