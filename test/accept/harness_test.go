@@ -70,7 +70,7 @@ func binary(dir string) (string, error) {
 		return filepath.Abs(*grangeFlag)
 	}
 	path := filepath.Join(dir, "grange")
-	build := exec.Command("go", "build", "-o", path, "grange/cmd/grange")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", path, "grange/cmd/grange")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build grange: %w\n%s", err, out)
 	}
@@ -180,7 +180,7 @@ func (s *server) start() {
 	s.t.Helper()
 	s.launch()
 	deadline := time.Now().Add(60 * time.Second)
-	for !healthy(s.admin) {
+	for !s.healthy() {
 		select {
 		case <-s.proc.done:
 			s.t.Fatalf("the server ended while starting: %v", s.proc.err)
@@ -204,7 +204,8 @@ func (s *server) launch() {
 	}
 	defer log.Close()
 	args := append([]string{"server", "--data-dir", s.dataDir, "--s3-listen", s.s3, "--admin-listen", s.admin}, s.args...)
-	cmd := exec.Command(grangeBinary, args...)
+	// Not the test's context: that ends before close does, and close has things to say.
+	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), grangeBinary, args...)
 	cmd.Env = append(cleanEnv(s.t), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	s.proc = spawn(s.t, cmd)
@@ -340,9 +341,14 @@ func (s *server) rss() int64 {
 }
 
 // healthy tells whether /health of the admin API answers 200.
-func healthy(admin string) bool {
-	client := http.Client{Timeout: 2 * time.Second}
-	resp, err := client.Get("http://" + admin + "/health")
+func (s *server) healthy() bool {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/health", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return false
 	}
@@ -370,7 +376,7 @@ func freeAddress(t *testing.T) string {
 	for range count {
 		ports.next++
 		address := fmt.Sprintf("127.0.0.1:%d", low+ports.next%count)
-		l, err := net.Listen("tcp", address)
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			continue
 		}

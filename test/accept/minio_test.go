@@ -174,7 +174,9 @@ func TestMinioGoPresignedURLs(t *testing.T) {
 	}
 	down, err := client.PresignedGetObject(ctx, bucket, "pre/signed", time.Minute, nil)
 	must(t, err)
-	resp, err = http.Get(down.String())
+	req, err = http.NewRequestWithContext(ctx, http.MethodGet, down.String(), nil)
+	must(t, err)
+	resp, err = http.DefaultClient.Do(req)
 	must(t, err)
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ func TestGracefulStopFinishesASlowPut(t *testing.T) {
 	sum := sha256.Sum256(body)
 	r := rawRequest{method: http.MethodPut, target: "/" + bucket + "/slow", payloadHash: hex.EncodeToString(sum[:])}
 	r.set("Content-Length", fmt.Sprint(len(body)))
-	conn, err := net.Dial("tcp", s.s3)
+	conn, err := dial(t, s.s3)
 	must(t, err)
 	defer conn.Close()
 	_, err = conn.Write(r.head(s.s3))
@@ -54,7 +53,7 @@ func TestGracefulStopFinishesASlowPut(t *testing.T) {
 
 	s.askToStop()
 	eventually(t, func() bool {
-		c, err := net.Dial("tcp", s.s3)
+		c, err := dial(t, s.s3)
 		if err == nil {
 			c.Close()
 		}

@@ -185,12 +185,16 @@ func send(t *testing.T, address string, request []byte) answer {
 	return sendCut(t, address, request, 10*time.Second)
 }
 
+func dial(t *testing.T, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(t.Context(), "tcp", address)
+}
+
 // sendCut writes what may be the beginning of a request. If no answer comes for a while, it says that it will send no more,
 // because the server may be waiting for the rest. (It must not say so at once: to Go's server that means that the client
 // has gone away.)
 func sendCut(t *testing.T, address string, request []byte, patience time.Duration) answer {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(t, address)
 	if err != nil {
 		t.Fatalf("the server takes no connection any more: %v", err)
 	}

@@ -66,7 +66,7 @@ func (s *server) waitForObjects(remote string, objects int, sync *process) {
 // goTree copies the Go source tree, or in the short form enough of it to make some 2,500 files.
 func goTree(t *testing.T, to string) (count int) {
 	t.Helper()
-	root := strings.TrimSpace(mustRun(t, exec.Command("go", "env", "GOROOT")))
+	root := strings.TrimSpace(mustRun(t, exec.CommandContext(t.Context(), "go", "env", "GOROOT")))
 	if *full {
 		count = copyTree(t, root, to)
 		if count <= 10_000 {

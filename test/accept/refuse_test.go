@@ -149,7 +149,7 @@ func TestSecondServerOnOneDirectoryIsRefused(t *testing.T) {
 
 // What the operator got wrong is told in one line that names it.
 func TestWrongSettingsAreRefused(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
 	defer taken.Close()
 	file := filepath.Join(t.TempDir(), "grange.toml")
