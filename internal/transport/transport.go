@@ -63,15 +63,3 @@ type Caller interface {
 
 // Handler serves the calls of one method.
 type Handler func(ctx context.Context, from id.Node, request []byte) (answer []byte, err error)
-
-// RemoteError is an error that the called node answered with.
-type RemoteError struct {
-	Node    id.Node
-	Method  string
-	Message string
-}
-
-// Error describes the failure.
-func (e *RemoteError) Error() string {
-	return "transport: " + e.Method + " at node " + e.Node.Short() + ": " + e.Message
-}

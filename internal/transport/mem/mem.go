@@ -24,6 +24,7 @@ type Network struct {
 		nodes map[id.Node]*Node
 		cut   map[[2]id.Node]bool
 	}
+	codes transport.ErrorCodes
 }
 
 // New makes a network without nodes.
@@ -33,6 +34,9 @@ func New() *Network {
 	n.mu.cut = map[[2]id.Node]bool{}
 	return n
 }
+
+// SetErrorCodes names the errors that keep their kind between nodes. It is called before any call.
+func (n *Network) SetErrorCodes(c transport.ErrorCodes) { n.codes = c }
 
 // Cut stops, or with false restores, what from sends to to. The other direction is not touched.
 func (n *Network) Cut(from, to id.Node, cut bool) {
@@ -65,6 +69,7 @@ type Node struct {
 	net      *Network
 	self     id.Node
 	handlers map[string]transport.Handler
+	streams  map[string]transport.StreamHandler
 	mu       struct {
 		sync.Mutex
 		streams map[stream]chan []byte
@@ -172,11 +177,11 @@ func (n *Node) Call(ctx context.Context, to id.Node, method string, request []by
 	}
 	h := peer.handlers[method]
 	if h == nil {
-		return nil, &transport.RemoteError{Node: to, Method: method, Message: "unknown method"}
+		return nil, n.net.codes.Remote(to, method, transport.ErrUnknownMethod)
 	}
 	answer, err := h(ctx, n.self, request)
 	if err != nil {
-		return nil, &transport.RemoteError{Node: to, Method: method, Message: err.Error()}
+		return nil, n.net.codes.Remote(to, method, err)
 	}
 	return answer, nil
 }
