@@ -215,10 +215,17 @@ func (c *call) readXML(sizeMax int64, v any) (*upload, error) {
 // errBehindRoot reports a document with something behind its root element, which xml.Unmarshal would not look at.
 var errBehindRoot = errors.New("s3: content behind the root element")
 
+// errNoRoot reports bytes without any element. It is not io.EOF, which readXML gives when there are no bytes at all.
+var errNoRoot = errors.New("s3: no root element")
+
 // decodeXML decodes a document that has one root element, and at most white space and comments behind it.
 func decodeXML(raw []byte, v any) error {
 	d := xml.NewDecoder(bytes.NewReader(raw))
-	if err := d.Decode(v); err != nil {
+	err := d.Decode(v)
+	if errors.Is(err, io.EOF) {
+		return errNoRoot
+	}
+	if err != nil {
 		return err
 	}
 	for {

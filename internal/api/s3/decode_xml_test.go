@@ -1,6 +1,10 @@
 package s3
 
-import "testing"
+import (
+	"errors"
+	"io"
+	"testing"
+)
 
 func TestOnlyOneRootElementIsADocument(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -13,12 +17,17 @@ func TestOnlyOneRootElementIsADocument(t *testing.T) {
 		"text behind":                 {"<A></A>x", false},
 		"an element that is cut off":  {"<A></A><B", false},
 		"an element that never began": {"<A></A></B>", false},
-		"nothing":                     {"", false},
+		"no element at all":           {`{"json": true}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var v struct{ B string }
-			if err := decodeXML([]byte(c.text), &v); (err == nil) != c.ok {
+			err := decodeXML([]byte(c.text), &v)
+			if (err == nil) != c.ok {
 				t.Errorf("got %v, want success %v", err, c.ok)
+			}
+			// A caller takes io.EOF for a body of no bytes, which some operations accept.
+			if errors.Is(err, io.EOF) {
+				t.Errorf("got %v for a body that has bytes", err)
 			}
 		})
 	}
