@@ -106,7 +106,7 @@ func Default(getenv func(string) string, uid int) Config {
 		Region:      "grange",
 		Compression: "auto",
 		Memory:      384 << 20,
-		GCGrace:     24 * time.Hour,
+		GCGrace:     time.Hour,
 		StopTimeout: 30 * time.Second,
 		LogLevel:    "info",
 		LogFormat:   "text",

@@ -78,8 +78,25 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("config: %s = %q: %s", e.Setting, e.Value, e.Remedy)
 }
 
-// Load gathers the settings from s over the defaults and checks them. Its error holds one line for each problem.
+// Refusal is the error of a configuration that cannot be used: one line for each problem.
+type Refusal struct{ Err error }
+
+// Error is the problems, one line each.
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap is the problems.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Load gathers the settings from s over the defaults and checks them. Its error is a [Refusal].
 func Load(s Sources) (*Loaded, error) {
+	l, err := load(s)
+	if err != nil {
+		return nil, &Refusal{err}
+	}
+	return l, nil
+}
+
+func load(s Sources) (*Loaded, error) {
 	getenv := lookup(s.Environ)
 	l := &Loaded{Config: Default(getenv, s.UID)}
 	ko := koanf.New(".")
