@@ -61,6 +61,18 @@ func TestEnvironmentCountsAtTheFirstStartOnly(t *testing.T) {
 	}
 }
 
+// A first start that came to nothing, because the bucket's name is none, is not the first start: put right, the next one
+// makes the key and the bucket.
+func TestFirstStartThatWasRefusedCanBeRepeated(t *testing.T) {
+	s := newServer(t, func(s *server) { s.env = append(s.env, "GRANGE_BUCKET=No_Bucket") })
+	mustContain(t, s.refusal(), "No_Bucket")
+	s.env = s.env[:len(s.env)-1]
+	s.start()
+	if names, code := bucketsOf(t, s.minioClient()); !slices.Equal(names, []string{bucket}) {
+		t.Errorf("the key sees %v (%s), want %s", names, code, bucket)
+	}
+}
+
 // A server without any environment starts, and an operator makes what is needed with the command line.
 func TestServerWithoutEnvironmentIsSetUpByCommands(t *testing.T) {
 	s := start(t, func(s *server) { s.env = nil })
