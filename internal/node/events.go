@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"grange/internal/api/s3"
@@ -18,16 +19,24 @@ func (n *node) tell(kind, text string, attrs ...slog.Attr) {
 	n.log.LogAttrs(context.Background(), slog.LevelError, text, attrs...) //nolint:sloglint // each caller passes a constant
 }
 
+// troublePause is the time between two reports of something that is tried again and again.
+const troublePause = 10 * time.Second
+
 func (n *node) metaEvents() kv.Events {
+	var background atomic.Int64 // when it was last told of, in Unix nanoseconds
 	return kv.Events{
 		Failed: func(err error) {
-			n.tell(troubleMetaFailed, "metadata store failed: no write is acknowledged any more", slog.Any("error", err))
+			n.tell(troubleMetaFailed, "metadata store failed: no write is acknowledged any more", slog.String("error", err.Error()))
 		},
 		BackgroundError: func(err error) {
-			n.tell(troubleBackground, "metadata store cannot tidy up, it tries again", slog.Any("error", err))
+			now, last := time.Now().UnixNano(), background.Load()
+			if now-last < int64(troublePause) || !background.CompareAndSwap(last, now) {
+				return
+			}
+			n.tell(troubleBackground, "metadata store cannot tidy up, it tries again", slog.String("error", err.Error()))
 		},
 		Corruption: func(path string, err error) {
-			n.tell(troubleCorruptMeta, "metadata file is corrupt", slog.String("path", path), slog.Any("error", err))
+			n.tell(troubleCorruptMeta, "metadata file is corrupt", slog.String("path", path), slog.String("error", err.Error()))
 		},
 		DiskSlow: func(path string, pending time.Duration) {
 			n.tell(troubleDiskStall, "disk is slow", slog.String("path", path), slog.Duration("pending", pending))
@@ -46,13 +55,13 @@ func (n *node) groupEvents() raftgroup.Events {
 				slog.Uint64("group", uint64(g)), slog.Uint64("leader", uint64(leader)), slog.Uint64("term", term))
 		},
 		Quarantined: func(g id.Group, err error) {
-			n.tell(troubleQuarantine, "group was set aside", slog.Uint64("group", uint64(g)), slog.Any("error", err))
+			n.tell(troubleQuarantine, "group was set aside", slog.Uint64("group", uint64(g)), slog.String("error", err.Error()))
 		},
 		DiskStall: func(pending time.Duration) {
 			n.tell(troubleDiskStall, "write of the logs is pending", slog.Duration("pending", pending))
 		},
 		BadMessage: func(from id.Node, err error) {
-			n.tell(troubleBadMessage, "node sent a bad message", slog.String("node", from.String()), slog.Any("error", err))
+			n.tell(troubleBadMessage, "node sent a bad message", slog.String("node", from.String()), slog.String("error", err.Error()))
 		},
 		Committed: func(bytes int, sync bool, took time.Duration) {
 			n.metrics.committed.Add(float64(bytes))
@@ -71,7 +80,7 @@ func (n *node) diskEvents() disk.Events {
 		},
 		ReadOnly: func(d disk.Disk, err error) {
 			n.tell(troubleDiskReadOnly, "block directory takes no more writes",
-				slog.String("path", d.Path), slog.Any("error", err))
+				slog.String("path", d.Path), slog.String("error", err.Error()))
 		},
 		Recovered: func(d disk.Disk, r disk.Recovery) {
 			n.log.LogAttrs(context.Background(), slog.LevelInfo, "block directory was not stopped cleanly and is whole again",

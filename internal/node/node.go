@@ -180,7 +180,7 @@ func (n *node) openMeta(context.Context) (err error) {
 		return fmt.Errorf("open the metadata in %s: %w", n.dir.file(metaName), err)
 	}
 	n.later(n.meta.Close)
-	n.room = newRoom(n.dir.file(metaName), int64(n.c.ReserveSpace), n.log)
+	n.room = newRoom(n.dir.file(metaName), int64(n.c.ReserveSpace), n.budget.memTable, n.log)
 	return n.checkMeta()
 }
 

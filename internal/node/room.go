@@ -10,10 +10,14 @@ import (
 )
 
 const (
-	roomEvery = time.Second // between looks at the free space of the metadata's disk
-	roomBytes = 4 << 20     // of writes, after which it is looked at sooner
+	// roomEvery is the time between looks at the free space of the metadata's disk. A look takes a microsecond or two; content
+	// that shares the disk comes at hundreds of megabytes a second.
+	roomEvery = 50 * time.Millisecond
+	roomBytes = 4 << 20 // of writes to the metadata, after which it is looked at sooner
 
-	roomReserveMin = 32 << 20 // enough for the logs and tables that deletions write
+	// roomMemTables is how many tables in memory the reserve has room for: at worst the database takes a new log and writes
+	// out a table for each that it holds, four of them, and must then still be able to record deletions.
+	roomMemTables  = 6
 	roomReserveMax = 1 << 30
 )
 
@@ -21,7 +25,8 @@ const (
 // adds to it, so that deletions, and the database's own tidying up, still find room.
 type room struct {
 	path    string
-	reserve int64 // bytes; 0: a tenth of the disk, within roomReserveMin and roomReserveMax
+	reserve int64 // bytes; 0: a tenth of the disk, within least and roomReserveMax
+	least   int64 // bytes; what the database needs whatever the operator says
 	log     *slog.Logger
 	usage   func(path string) (vfs.DiskUsage, error)
 
@@ -30,14 +35,14 @@ type room struct {
 	full    atomic.Bool
 }
 
-func newRoom(path string, reserve int64, log *slog.Logger) *room {
-	return &room{path: path, reserve: reserve, log: log, usage: vfs.Default.GetDiskUsage}
+func newRoom(path string, reserve int64, memTable uint64, log *slog.Logger) *room {
+	return &room{path: path, reserve: reserve, least: roomMemTables * int64(memTable), log: log, usage: vfs.Default.GetDiskUsage}
 }
 
 // wrote counts bytes that were written.
 func (r *room) wrote(n int) { r.written.Add(int64(n)) }
 
-// isFull tells whether only the reserve is left. It looks at the disk once a second, or after roomBytes of writes.
+// isFull tells whether only the reserve is left. It looks at the disk every roomEvery, and after roomBytes of writes.
 func (r *room) isFull() bool {
 	now, last := time.Now().UnixNano(), r.looked.Load()
 	due := now-last >= int64(roomEvery) || now < last || r.written.Load() >= roomBytes
@@ -57,8 +62,9 @@ func (r *room) look() {
 	}
 	reserve := r.reserve
 	if reserve == 0 {
-		reserve = min(max(int64(u.TotalBytes/10), roomReserveMin), roomReserveMax)
+		reserve = min(int64(u.TotalBytes/10), roomReserveMax)
 	}
+	reserve = max(reserve, r.least)
 	full := int64(u.AvailBytes) < reserve
 	if was := r.full.Swap(full); was == full {
 		return

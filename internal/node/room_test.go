@@ -12,7 +12,7 @@ func TestMetadataDiskKeepsItsReserveAndRecovers(t *testing.T) {
 	const total = 10 << 30
 	var free uint64
 	var fail error
-	r := newRoom("meta", 0, slog.New(slog.DiscardHandler))
+	r := newRoom("meta", 0, 16<<20, slog.New(slog.DiscardHandler))
 	r.usage = func(string) (vfs.DiskUsage, error) { return vfs.DiskUsage{TotalBytes: total, AvailBytes: free}, fail }
 	for _, step := range []struct {
 		does string
@@ -35,5 +35,16 @@ func TestMetadataDiskKeepsItsReserveAndRecovers(t *testing.T) {
 	free = 0
 	if r.isFull() {
 		t.Error("the disk was looked at again at once, without anything written")
+	}
+}
+
+func TestReserveOfASmallMetadataDiskHoldsWhatTheDatabaseOwes(t *testing.T) {
+	const memTable = 16 << 20
+	r := newRoom("meta", 1<<20, memTable, slog.New(slog.DiscardHandler))
+	r.usage = func(string) (vfs.DiskUsage, error) {
+		return vfs.DiskUsage{TotalBytes: 256 << 20, AvailBytes: 5 * memTable}, nil
+	}
+	if !r.isFull() {
+		t.Error("five tables' worth of room is taken for enough")
 	}
 }

@@ -16,7 +16,7 @@ import (
 const (
 	scrubPiece    = 4 << 20            // bytes that one step of a scrub reads
 	scrubEvery    = 7 * 24 * time.Hour // from the end of a round to the beginning of the next
-	compactEvery  = time.Minute        // between looks for a segment with garbage
+	compactEvery  = 5 * time.Second    // between looks, in memory, for a segment with garbage
 	sweepEvery    = 24 * time.Hour     // from the end of a round to the beginning of the next
 	sweepScale    = 1 << 16            // places of a sweep's cursor
 	scrubCursorID = 's'
