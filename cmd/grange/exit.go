@@ -45,7 +45,7 @@ func exitCode(err error) int {
 		return 3
 	case errors.Is(err, admin.ErrUnreachable), errors.Is(err, node.ErrNotRunning):
 		return 5
-	case isType[*config.Error](err), isType[*node.DirError](err), isType[*disk.DirError](err), errors.Is(err, kv.ErrNewerFormat):
+	case isType[*config.LoadError](err), isType[*node.DirError](err), isType[*disk.DirError](err), errors.Is(err, kv.ErrNewerFormat):
 		return 7
 	}
 	return 1

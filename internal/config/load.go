@@ -78,20 +78,20 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("config: %s = %q: %s", e.Setting, e.Value, e.Remedy)
 }
 
-// Refusal is the error of a configuration that cannot be used: one line for each problem.
-type Refusal struct{ Err error }
+// LoadError is the error of a configuration that cannot be used: one line for each problem.
+type LoadError struct{ Err error }
 
 // Error is the problems, one line each.
-func (r *Refusal) Error() string { return r.Err.Error() }
+func (e *LoadError) Error() string { return e.Err.Error() }
 
 // Unwrap is the problems.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (e *LoadError) Unwrap() error { return e.Err }
 
-// Load gathers the settings from s over the defaults and checks them. Its error is a [Refusal].
+// Load gathers the settings from s over the defaults and checks them. Its error is a [LoadError].
 func Load(s Sources) (*Loaded, error) {
 	l, err := load(s)
 	if err != nil {
-		return nil, &Refusal{err}
+		return nil, &LoadError{err}
 	}
 	return l, nil
 }

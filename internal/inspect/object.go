@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"grange/internal/catalog"
+	"grange/internal/checksum"
 	"grange/internal/id"
 	"grange/internal/index"
 	"grange/internal/kv"
@@ -84,7 +85,7 @@ func groupOf(b *catalog.Bucket, key string) id.Group {
 func showVersion(v *index.View, of index.Version) (Version, error) {
 	out := Version{
 		ID: of.ID.String(), Seq: of.Seq, Latest: of.Latest, DeleteMarker: of.DeleteMarker, Size: of.Size, ETag: of.ETag,
-		Checksum: of.Checksum.String(), Modified: of.Modified, Headers: of.Meta.Headers, User: of.Meta.User,
+		Checksum: checksumText(of.Checksum), Modified: of.Modified, Headers: of.Meta.Headers, User: of.Meta.User,
 	}
 	if of.DeleteMarker {
 		return out, nil
@@ -104,6 +105,13 @@ func showVersion(v *index.View, of index.Version) (Version, error) {
 		out.addExtents(ref.Number, part.Extents)
 	}
 	return out, nil
+}
+
+func checksumText(v checksum.Value) string {
+	if len(v.Sum) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %s", v.Algorithm, v.Type, v)
 }
 
 func (v *Version) addExtents(part int, extents []index.Extent) {

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"grange/internal/id"
 	"grange/internal/kv"
@@ -65,6 +66,9 @@ type Entry struct {
 
 // Log walks the stored log of a group.
 func Log(r kv.Reader, g id.Group, f func(Entry) error) error {
+	if _, err := core.ReplicaOf(r, g); err != nil {
+		return fmt.Errorf("the node has no replica of it: %w", err)
+	}
 	return core.ReadLog(r, g, func(e core.LogEntry) error {
 		out := Entry{Index: e.Index, Term: e.Term, Kind: e.Kind, Session: e.Session, Seq: e.Seq}
 		if len(e.Command) > 0 {

@@ -1,12 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"grange/internal/catalog"
 	"grange/internal/store"
@@ -64,26 +66,33 @@ func fromDomain(err error) *Error {
 	table := []struct {
 		sentinel error
 		code     Code
+		message  string // empty: the error itself, whose facts are meant for people
 	}{
-		{catalog.ErrInvalid, Invalid},
-		{catalog.ErrNotFound, NotFound},
-		{catalog.ErrExists, Exists},
-		{catalog.ErrInUse, InUse},
-		{store.ErrNoBucket, NotFound},
-		{store.ErrBucketExists, Exists},
-		{store.ErrBucketOwned, Exists},
-		{store.ErrNotEmpty, InUse},
-		{store.ErrUnavailable, Unavailable},
-		{context.DeadlineExceeded, Unavailable},
-		{context.Canceled, Unavailable},
+		{catalog.ErrInvalid, Invalid, ""},
+		{catalog.ErrNotFound, NotFound, ""},
+		{catalog.ErrExists, Exists, ""},
+		{catalog.ErrInUse, InUse, ""},
+		{catalog.ErrConflict, InUse, ""},
+		{catalog.ErrLimit, Invalid, ""},
+		{store.ErrNoBucket, NotFound, "there is no such bucket"},
+		{store.ErrBucketExists, Exists, "another account has a bucket of that name"},
+		{store.ErrBucketOwned, Exists, "the account has a bucket of that name already"},
+		{store.ErrNotEmpty, InUse, "the bucket is not empty: delete its objects first"},
+		{store.ErrNoSpace, Unavailable, "the disk is full but for its reserve: delete something, or add room"},
+		{store.ErrUnavailable, Unavailable, "the node cannot answer now: try again"},
+		{context.DeadlineExceeded, Unavailable, "the node did not answer in time: try again"},
+		{context.Canceled, Unavailable, "the request was given up"},
 	}
 	for _, row := range table {
 		if errors.Is(err, row.sentinel) {
-			return &Error{Code: row.code, Message: err.Error(), err: err}
+			return &Error{Code: row.code, Message: cmp.Or(row.message, plain(err)), err: err}
 		}
 	}
 	return &Error{Code: Internal, Message: "an internal error; the node's log has it under the request id", err: err}
 }
+
+// plain is an error of the catalog without the name of the package, which says nothing to people.
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "catalog: ") }
 
 func invalid(format string, args ...any) error {
 	return &Error{Code: Invalid, Message: fmt.Sprintf(format, args...)}
