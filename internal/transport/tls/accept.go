@@ -109,7 +109,7 @@ func (n *Node) serve(ctx context.Context, raw net.Conn, host netip.Addr) {
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetKeepAliveConfig(keepAlive(n.opt.DeadAfter))
 	}
-	member := &member{trackedConn: trackedConn{Conn: raw}, inside: inside}
+	member := &member{trackedConn: trackedConn{Conn: raw, meter: new(meter)}, inside: inside}
 	member.ended = func(*trackedConn) { n.inbound.forget(member) }
 	ctx, member.end = context.WithCancel(ctx)
 	defer member.end()
@@ -148,6 +148,7 @@ func (n *Node) welcomeIn(ctx context.Context, m *member) error {
 		return nil
 	}
 	if p := n.peer(who); p != nil && s.NegotiatedProtocol == protoCalls {
+		p.served.meter.add(m.meter) // the first request may have come along with the end of the handshake
 		m.meter = &p.served.meter
 	}
 	if err := n.inbound.add(m); err != nil {

@@ -12,27 +12,29 @@ import (
 // meter counts the bytes of connections, TLS included.
 type meter struct{ received, sent atomic.Uint64 }
 
+// add takes over what another meter has counted.
+func (m *meter) add(other *meter) {
+	m.received.Add(other.received.Load())
+	m.sent.Add(other.sent.Load())
+}
+
 // trackedConn is a TCP connection whose bytes are counted and whose end is told once.
 type trackedConn struct {
 	net.Conn
-	meter *meter // may be nil
+	meter *meter
 	once  sync.Once
 	ended func(*trackedConn)
 }
 
 func (c *trackedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if c.meter != nil {
-		c.meter.received.Add(uint64(n))
-	}
+	c.meter.received.Add(uint64(n))
 	return n, err
 }
 
 func (c *trackedConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	if c.meter != nil {
-		c.meter.sent.Add(uint64(n))
-	}
+	c.meter.sent.Add(uint64(n))
 	return n, err
 }
 

@@ -105,7 +105,7 @@ func (s *stream) session(ctx context.Context, wait *backoff) error {
 
 func (s *stream) connect(ctx context.Context) (*tls.Conn, welcome, error) {
 	p := s.peer
-	c, err := p.dial(ctx, protoFrames, nil)
+	c, err := p.dial(ctx, protoFrames, new(meter))
 	if err != nil {
 		return nil, welcome{}, err
 	}
@@ -127,7 +127,7 @@ func (s *stream) connect(ctx context.Context) (*tls.Conn, welcome, error) {
 // lost says that what was sent may not have arrived, and what waits will not be sent.
 func (s *stream) lost(err error) {
 	if s.class == transport.Control {
-		s.peer.setState(Down, 0, unreachable("node "+s.peer.id.Short(), err))
+		s.peer.setState(Down, 0, err)
 		s.peer.closeConns()
 	}
 	s.queue.close()
