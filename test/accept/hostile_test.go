@@ -22,6 +22,9 @@ type hostile struct {
 	codes []string
 	// mayBeGood says that what a random change made of a good request may be a good one. Then anything but 5xx is right.
 	mayBeGood bool
+	// means is what the request would store under spoiltKey if its spoiling changed nothing that counts, such as the case of
+	// a hexadecimal digit. Then it may be taken, if that is what it stores.
+	means []byte
 	// mayBeMissing says that 501 NotImplemented is right, too: the request may ask for a part of S3 that is not there.
 	mayBeMissing bool
 	// mayHangUp says that the server may close the connection without an answer, because no request can be made out.
@@ -77,11 +80,30 @@ func refuses(t *testing.T, address string, rng *rand.Rand, k kind, count int) {
 		h := k(rng, address)
 		a := sendCut(t, address, h.bytes, 200*time.Millisecond)
 		seen[fmt.Sprintf("%d %s", a.status, a.code)]++
-		if why := h.wrong(a); why != "" {
+		why := h.wrong(a)
+		if a.status == http.StatusOK && h.means != nil {
+			why = storedOtherwise(t, address, h.means)
+		}
+		if why != "" {
 			t.Fatalf("got %d %s, %s\n%.700q", a.status, a.code, why, h.bytes)
 		}
 	}
 	t.Log(seen)
+}
+
+// spoiltKey is the key of uploads that may turn out to be good ones.
+const spoiltKey = "spoilt"
+
+// storedOtherwise says what is wrong with the object of an upload that was taken, or nothing, and deletes it.
+func storedOtherwise(t *testing.T, address string, want []byte) (why string) {
+	t.Helper()
+	r := rawRequest{method: http.MethodGet, target: "/" + bucket + "/" + spoiltKey}
+	if got := send(t, address, r.bytes(address)); got.body != string(want) {
+		why = fmt.Sprintf("and what it stored is %q, want %q", got.body, want)
+	}
+	r = rawRequest{method: http.MethodDelete, target: "/" + bucket + "/" + spoiltKey}
+	send(t, address, r.bytes(address)).mustBe(t, "delete of a spoilt upload", 204, "")
+	return why
 }
 
 // wrong says what is wrong with an answer, or nothing.
