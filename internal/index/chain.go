@@ -42,18 +42,19 @@ func (ch *chain) null() (*indexpb.Record, error) {
 	return ch.record(ch.keys.version(ch.bucket, ch.key, seq))
 }
 
-// replaced is the version that a write of a new one removes, nil when there is none.
-func (ch *chain) replaced(v Versioning) (*indexpb.Record, error) {
-	if v == Enabled {
+// replaced is the version that a write of a new one removes, nil when there is none. It is never a locked one: those are in buckets with
+// Object Lock, whose versioning stays Enabled.
+func (ch *chain) replaced() (*indexpb.Record, error) {
+	if ch.state.versioning == Enabled {
 		return nil, nil
 	}
 	return ch.null()
 }
 
 // name gives a new version its place and its id.
-func (ch *chain) name(rec *indexpb.Record, random uint64, v Versioning) {
+func (ch *chain) name(rec *indexpb.Record, random uint64) {
 	rec.Seq = ch.nextSeq()
-	rec.Null = v != Enabled
+	rec.Null = ch.state.versioning != Enabled
 	rec.Random = random
 	if rec.Null {
 		rec.Random = 0

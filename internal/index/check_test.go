@@ -85,6 +85,7 @@ func checkVersions(t testing.TB, r kv.Reader) map[id.Bucket]*BucketStats {
 	nulls := make(map[bucketKey]int)
 	atNull := make(map[bucketKey]uint64)
 	count := func(b id.Bucket, rec *indexpb.Record) {
+		checkLock(t, r, b, rec)
 		statsOf(stats, b).Versions++
 		statsOf(stats, b).Bytes += rec.Size
 	}
@@ -137,6 +138,18 @@ func checkVersions(t testing.TB, r kv.Reader) map[id.Bucket]*BucketStats {
 	return stats
 }
 
+// checkLock checks that only versions of buckets with Object Lock are locked, and no delete marker.
+func checkLock(t testing.TB, r kv.Reader, b id.Bucket, rec *indexpb.Record) {
+	t.Helper()
+	if rec.Lock == nil {
+		return
+	}
+	state, err := rows{keyspace{testSpace}, r}.readBucket(b)
+	if err != nil || !state.lock.Enabled || rec.DeleteMarker {
+		t.Errorf("version %d of bucket %s is locked (%v): object lock %t, delete marker %t, %v", rec.Seq, b, rec.Lock, state.lock.Enabled, rec.DeleteMarker, err)
+	}
+}
+
 func checkUploads(t testing.TB, r kv.Reader, stats map[id.Bucket]*BucketStats) {
 	t.Helper()
 	open := make(map[string]bool)
@@ -169,6 +182,9 @@ func checkBuckets(t testing.TB, r kv.Reader, counted map[id.Bucket]*BucketStats)
 			t.Errorf("stats of bucket %s: got %+v, want %+v", b, got, want)
 		}
 		delete(counted, b)
+		if rule := bucketStateOf(&m).lock; rule.Enabled && Versioning(m.Versioning) != Enabled {
+			t.Errorf("bucket %s has Object Lock and versioning %d", b, m.Versioning)
+		}
 	}
 	for b, s := range counted {
 		t.Errorf("bucket %s holds %+v and has no row", b, *s)

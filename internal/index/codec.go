@@ -104,13 +104,45 @@ func encodeMeta(m *Meta) []byte {
 		ChecksumAlgorithm: uint32(m.ChecksumAlgorithm),
 		ChecksumType:      uint32(m.ChecksumType),
 	}
-	for _, tag := range m.Tags {
-		p.Tags = append(p.Tags, &indexpb.Pair{Name: []byte(tag.Key), Value: []byte(tag.Value)})
-	}
+	p.Tags = tagsToPB(m.Tags)
+	return metaRow(p)
+}
+
+// metaRow is the nested form of a Meta message; nil when it says nothing.
+func metaRow(p *indexpb.Meta) []byte {
 	if proto.Size(p) == 0 {
 		return nil
 	}
 	return encode(p)
+}
+
+func tagsToPB(tags []Tag) (out []*indexpb.Pair) {
+	for _, tag := range tags {
+		out = append(out, &indexpb.Pair{Name: []byte(tag.Key), Value: []byte(tag.Value)})
+	}
+	return out
+}
+
+func lockToPB(l Lock) *indexpb.Lock {
+	if l == (Lock{}) {
+		return nil
+	}
+	return &indexpb.Lock{Mode: uint32(l.Mode), Until: millis(l.Until), Hold: uint32(l.Hold)}
+}
+
+func lockFromPB(p *indexpb.Lock) Lock {
+	return Lock{Mode: LockMode(p.GetMode()), Until: fromMillis(p.GetUntil()), Hold: Hold(p.GetHold())}
+}
+
+func lockRuleToPB(r LockRule) *indexpb.LockRule {
+	if !r.Enabled {
+		return nil
+	}
+	return &indexpb.LockRule{Mode: uint32(r.Mode), Days: uint32(r.Days), Years: uint32(r.Years)}
+}
+
+func lockRuleFromPB(p *indexpb.LockRule) LockRule {
+	return LockRule{Enabled: p != nil, Mode: LockMode(p.GetMode()), Days: int(p.GetDays()), Years: int(p.GetYears())}
 }
 
 func pairs(m map[string]string) (out []*indexpb.Pair) {
@@ -165,6 +197,7 @@ func recordToPB(v *Version) *indexpb.Record {
 		Owner:        orNil(v.Meta.Owner[:]),
 		StorageClass: []byte(v.Meta.StorageClass),
 		Meta:         encodeMeta(&v.Meta),
+		Lock:         lockToPB(v.Lock),
 	}
 }
 
@@ -192,6 +225,7 @@ func recordFromPB(p *indexpb.Record) (Version, error) {
 		Modified:     fromMillis(p.GetModified()),
 		Checksum:     checksumFromPB(p.GetChecksum()),
 		Parts:        int(p.GetParts()),
+		Lock:         lockFromPB(p.GetLock()),
 		Meta:         Meta{StorageClass: string(p.GetStorageClass())},
 	}
 	err := cmp.Or(
@@ -257,11 +291,16 @@ func uploadToPB(u *Upload) *indexpb.Upload {
 		Owner:        orNil(u.Meta.Owner[:]),
 		StorageClass: []byte(u.Meta.StorageClass),
 		Meta:         encodeMeta(&u.Meta),
+		Lock:         lockToPB(u.Lock),
 	}
 }
 
 func uploadFromPB(p *indexpb.Upload) (Upload, error) {
-	u := Upload{Initiated: fromMillis(p.GetInitiated()), Meta: Meta{StorageClass: string(p.GetStorageClass())}}
+	u := Upload{
+		Initiated: fromMillis(p.GetInitiated()),
+		Lock:      lockFromPB(p.GetLock()),
+		Meta:      Meta{StorageClass: string(p.GetStorageClass())},
+	}
 	err := cmp.Or(
 		fill(u.Initiator[:], p.GetInitiator()),
 		fill(u.Meta.Owner[:], p.GetOwner()),

@@ -37,6 +37,26 @@ func Encode(c Command) []byte {
 		m.Kind = &indexpb.Command_AbortUpload{AbortUpload: &indexpb.AbortUpload{
 			Bucket: uint64(c.Bucket), Key: []byte(c.Key), Upload: c.Upload[:],
 		}}
+	case SetVersioning:
+		m.Kind = &indexpb.Command_SetVersioning{SetVersioning: &indexpb.SetVersioning{Bucket: uint64(c.Bucket), Mode: uint32(c.Mode)}}
+	case SetLockRule:
+		c.Rule.Enabled = true
+		m.Kind = &indexpb.Command_SetLockRule{SetLockRule: &indexpb.SetLockRule{
+			Bucket: uint64(c.Bucket), Rule: lockRuleToPB(c.Rule), Fresh: c.Fresh,
+		}}
+	case SetTags:
+		m.Kind = &indexpb.Command_SetTags{SetTags: &indexpb.SetTags{
+			Bucket: uint64(c.Bucket), Key: []byte(c.Key), VersionId: versionIDToPB(c.VersionID), Tags: tagsToPB(c.Tags),
+		}}
+	case SetRetention:
+		m.Kind = &indexpb.Command_SetRetention{SetRetention: &indexpb.SetRetention{
+			Bucket: uint64(c.Bucket), Key: []byte(c.Key), VersionId: versionIDToPB(c.VersionID),
+			Mode: uint32(c.Mode), Until: millis(c.Until), Now: millis(c.Now), Bypass: c.Bypass,
+		}}
+	case SetHold:
+		m.Kind = &indexpb.Command_SetHold{SetHold: &indexpb.SetHold{
+			Bucket: uint64(c.Bucket), Key: []byte(c.Key), VersionId: versionIDToPB(c.VersionID), On: c.On,
+		}}
 	case SealBucket:
 		m.Kind = &indexpb.Command_SealBucket{SealBucket: &indexpb.SealBucket{Bucket: uint64(c.Bucket)}}
 	case Release:
@@ -53,33 +73,39 @@ func Encode(c Command) []byte {
 
 func putToPB(c *Put) *indexpb.Put {
 	return &indexpb.Put{
-		Bucket:     uint64(c.Version.Bucket),
-		Key:        []byte(c.Version.Key),
-		Record:     recordToPB(&c.Version),
-		Payload:    payloadToPB(&c.Payload),
-		Random:     binary.BigEndian.Uint64(c.Random[:]),
-		Versioning: uint32(c.Versioning),
-		Condition:  conditionToPB(c.Condition),
-		Epoch:      uint64(c.Epoch),
-		Copied:     c.Copied,
-		Limits:     limitsToPB(c.Limits),
+		Bucket:    uint64(c.Version.Bucket),
+		Key:       []byte(c.Version.Key),
+		Record:    recordToPB(&c.Version),
+		Payload:   payloadToPB(&c.Payload),
+		Random:    binary.BigEndian.Uint64(c.Random[:]),
+		Condition: conditionToPB(c.Condition),
+		Epoch:     uint64(c.Epoch),
+		Copied:    c.Copied,
+		Limits:    limitsToPB(c.Limits),
 	}
 }
 
 func deleteToPB(c *Delete) *indexpb.Delete {
 	d := &indexpb.Delete{
-		Bucket:     uint64(c.Bucket),
-		Key:        []byte(c.Key),
-		Versioning: uint32(c.Versioning),
-		Condition:  conditionToPB(c.Condition),
-		Modified:   millis(c.Modified),
-		Random:     binary.BigEndian.Uint64(c.Random[:]),
-		Owner:      orNil(c.Owner[:]),
+		Bucket:    uint64(c.Bucket),
+		Key:       []byte(c.Key),
+		Condition: conditionToPB(c.Condition),
+		Modified:  millis(c.Modified),
+		Random:    binary.BigEndian.Uint64(c.Random[:]),
+		Owner:     orNil(c.Owner[:]),
+		Now:       millis(c.Now),
+		Bypass:    c.Bypass,
 	}
-	if c.VersionID != nil {
-		d.VersionId = c.VersionID[:]
-	}
+	d.VersionId = versionIDToPB(c.VersionID)
 	return d
+}
+
+// versionIDToPB is nil for the object itself.
+func versionIDToPB(v *id.Version) []byte {
+	if v == nil {
+		return nil
+	}
+	return v[:]
 }
 
 func putPartToPB(c *PutPart) *indexpb.PutPart {
@@ -97,15 +123,14 @@ func putPartToPB(c *PutPart) *indexpb.PutPart {
 
 func completeToPB(c *CompleteUpload) *indexpb.CompleteUpload {
 	return &indexpb.CompleteUpload{
-		Bucket:     uint64(c.Version.Bucket),
-		Key:        []byte(c.Version.Key),
-		Upload:     c.Upload[:],
-		Record:     recordToPB(&c.Version),
-		Parts:      partRefsToPB(c.Parts),
-		Random:     binary.BigEndian.Uint64(c.Random[:]),
-		Versioning: uint32(c.Versioning),
-		Condition:  conditionToPB(c.Condition),
-		Limits:     limitsToPB(c.Limits),
+		Bucket:    uint64(c.Version.Bucket),
+		Key:       []byte(c.Version.Key),
+		Upload:    c.Upload[:],
+		Record:    recordToPB(&c.Version),
+		Parts:     partRefsToPB(c.Parts),
+		Random:    binary.BigEndian.Uint64(c.Random[:]),
+		Condition: conditionToPB(c.Condition),
+		Limits:    limitsToPB(c.Limits),
 	}
 }
 
@@ -149,7 +174,7 @@ func resultFromPB(p *indexpb.Result) (r Result, err error) {
 		if r.Version, err = recordFromPB(p.GetVersion()); err != nil {
 			return Result{}, err
 		}
-		r.Version.Latest = p.GetLatest()
+		r.Version.Latest, r.Version.Versioned = p.GetLatest(), p.GetVersioned()
 	}
 	if p.GetPart() != nil {
 		r.Part = partFromPB(int(p.GetPartNumber()), p.GetPart())

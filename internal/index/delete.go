@@ -19,7 +19,7 @@ func (c *change) deleteMany(p *indexpb.DeleteMany) (*indexpb.Result, error) {
 
 func (c *change) delete(p *indexpb.Delete) (*indexpb.Result, error) {
 	c.now = p.GetModified()
-	if !soundKey(p.GetKey()) || p.GetVersioning() > uint32(Suspended) ||
+	if !soundKey(p.GetKey()) ||
 		!soundID(p.GetVersionId(), len(id.Version{})) || !soundID(p.GetOwner(), len(id.Account{})) {
 		return refuse(Invalid), nil
 	}
@@ -39,8 +39,7 @@ func (ch *chain) deleteObject(p *indexpb.Delete) (*indexpb.Result, error) {
 	if code := check(p.GetCondition(), ch.head); code != OK {
 		return refuse(code), nil
 	}
-	versioning := Versioning(p.GetVersioning())
-	replaced, err := ch.replaced(versioning)
+	replaced, err := ch.replaced()
 	if err != nil {
 		return nil, err
 	}
@@ -49,21 +48,21 @@ func (ch *chain) deleteObject(p *indexpb.Delete) (*indexpb.Result, error) {
 			return nil, err
 		}
 	}
-	if versioning == Unversioned {
+	if ch.state.versioning == Unversioned {
 		if replaced == nil {
 			return accept(), nil
 		}
-		return wrote(replaced, false), nil
+		return ch.wrote(replaced, false), nil
 	}
 	marker := &indexpb.Record{DeleteMarker: true, Modified: p.GetModified(), Owner: p.GetOwner()}
-	ch.name(marker, p.GetRandom(), versioning)
+	ch.name(marker, p.GetRandom())
 	if err := ch.push(marker); err != nil {
 		return nil, err
 	}
-	return wrote(marker, true), nil
+	return ch.wrote(marker, true), nil
 }
 
-// deleteVersion removes one version for good. A version that does not exist is no error: deleting is idempotent in S3.
+// deleteVersion removes one version for good, unless it is locked. A version that does not exist is no error: deleting is idempotent in S3.
 func (ch *chain) deleteVersion(p *indexpb.Delete) (*indexpb.Result, error) {
 	rec, err := ch.byID(id.Version(p.GetVersionId()))
 	if err != nil {
@@ -79,10 +78,13 @@ func (ch *chain) deleteVersion(p *indexpb.Delete) (*indexpb.Result, error) {
 	if rec == nil {
 		return accept(), nil
 	}
+	if locked(rec.GetLock(), p.GetNow(), p.GetBypass()) {
+		return refuse(Locked), nil
+	}
 	if err := ch.remove(rec); err != nil {
 		return nil, err
 	}
-	return wrote(rec, false), nil
+	return ch.wrote(rec, false), nil
 }
 
 func (ch *chain) byID(v id.Version) (*indexpb.Record, error) {

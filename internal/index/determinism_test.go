@@ -94,9 +94,9 @@ func (it *brokenIter) Error() error           { return errors.Join(it.err, it.It
 // the design's section 9).
 func TestCutShortListingIsAnError(t *testing.T) {
 	w := newWorld(t)
+	w.mustOK(SetVersioning{1, Enabled})
 	for _, key := range []string{"a", "b", "c/1", "c/2", "d"} {
 		p := putOf(1, key, key)
-		p.Versioning = Enabled
 		w.mustOK(p)
 		w.mustOK(p)
 		w.mustOK(CreateUpload{Upload{Bucket: 1, Key: key, ID: [16]byte{1}}})

@@ -61,7 +61,9 @@ type groupState struct {
 
 // bucketState is the row of a bucket.
 type bucketState struct {
-	seq uint64 // the last that was given
+	seq        uint64 // the last that was given
+	versioning Versioning
+	lock       LockRule
 	BucketStats
 }
 
@@ -101,6 +103,16 @@ func (c *change) dispatch(cmd *indexpb.Command) (*indexpb.Result, error) {
 		return c.inBucket(k.CompleteUpload.GetBucket(), func() (*indexpb.Result, error) { return c.completeUpload(k.CompleteUpload) })
 	case *indexpb.Command_AbortUpload:
 		return c.inBucket(k.AbortUpload.GetBucket(), func() (*indexpb.Result, error) { return c.abortUpload(k.AbortUpload) })
+	case *indexpb.Command_SetVersioning:
+		return c.inBucket(k.SetVersioning.GetBucket(), func() (*indexpb.Result, error) { return c.setVersioning(k.SetVersioning) })
+	case *indexpb.Command_SetLockRule:
+		return c.inBucket(k.SetLockRule.GetBucket(), func() (*indexpb.Result, error) { return c.setLockRule(k.SetLockRule) })
+	case *indexpb.Command_SetTags:
+		return c.inBucket(k.SetTags.GetBucket(), func() (*indexpb.Result, error) { return c.setTags(k.SetTags) })
+	case *indexpb.Command_SetRetention:
+		return c.inBucket(k.SetRetention.GetBucket(), func() (*indexpb.Result, error) { return c.setRetention(k.SetRetention) })
+	case *indexpb.Command_SetHold:
+		return c.inBucket(k.SetHold.GetBucket(), func() (*indexpb.Result, error) { return c.setHold(k.SetHold) })
 	case *indexpb.Command_SealBucket:
 		return c.sealBucket(k.SealBucket)
 	case *indexpb.Command_Release:
@@ -127,10 +139,7 @@ func (c *change) inBucket(bucket uint64, run func() (*indexpb.Result, error)) (r
 	if result, err = run(); err != nil || c.state == before {
 		return result, err
 	}
-	return result, c.set(c.keys.inBucket(tableBucket, c.bucket), &indexpb.Bucket{
-		NextSeq: c.state.seq, Objects: c.state.Objects, Versions: c.state.Versions, Bytes: c.state.Bytes,
-		Uploads: c.state.Uploads, UploadBytes: c.state.UploadBytes, Sealed: c.state.Sealed,
-	})
+	return result, c.set(c.keys.inBucket(tableBucket, c.bucket), bucketToPB(c.state))
 }
 
 // sealBucket ends a bucket; doing it again is no error.
@@ -171,8 +180,9 @@ func accept() *indexpb.Result { return &indexpb.Result{Code: uint32(OK)} }
 func refuse(code Code) *indexpb.Result { return &indexpb.Result{Code: uint32(code)} }
 
 // wrote is the answer of a command that wrote or removed the version.
-func wrote(rec *indexpb.Record, latest bool) *indexpb.Result {
-	return &indexpb.Result{Code: uint32(OK), Latest: latest, Version: &indexpb.Record{
+func (c *change) wrote(rec *indexpb.Record, latest bool) *indexpb.Result {
+	versioned := c.state.versioning != Unversioned
+	return &indexpb.Result{Code: uint32(OK), Latest: latest, Versioned: versioned, Version: &indexpb.Record{
 		Seq: rec.Seq, Random: rec.Random, Null: rec.Null, DeleteMarker: rec.DeleteMarker, Size: rec.Size, Etag: rec.Etag,
 		Modified: rec.Modified, Checksum: rec.Checksum, Parts: rec.Parts, Upload: rec.Upload,
 	}}

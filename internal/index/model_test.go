@@ -46,8 +46,49 @@ func (s *source) random() (b [8]byte) {
 	return b
 }
 
-func (s *source) versioning() Versioning {
-	return []Versioning{Unversioned, Unversioned, Enabled, Enabled, Suspended}[s.IntN(5)]
+// rules are changes of the buckets' rules: bucket 1 never has versioning, bucket 2 sometimes, and bucket 3 gets Object Lock.
+func (s *source) rules() Command {
+	switch s.IntN(4) {
+	case 0:
+		return SetVersioning{2, []Versioning{Enabled, Suspended}[s.IntN(2)]}
+	case 1:
+		return SetVersioning{3, []Versioning{Enabled, Enabled, Suspended}[s.IntN(3)]}
+	case 2:
+		return SetLockRule{Bucket: id.Bucket(1 + 2*s.IntN(2)), Fresh: true}
+	default:
+		return SetLockRule{3, []LockRule{
+			{Enabled: true}, {Enabled: true, Mode: Governance, Days: 1 + s.IntN(9999)}, {Enabled: true, Mode: Compliance, Years: 1 + s.IntN(30)},
+		}[s.IntN(3)], false}
+	}
+}
+
+// lock is one for a version in bucket 3, and now and then one where none can be.
+func (s *source) lock(b id.Bucket) (l Lock) {
+	if !s.chance(map[bool]int{true: 40, false: 3}[b == 3]) {
+		return l
+	}
+	if s.chance(80) {
+		l.Mode, l.Until = []LockMode{Governance, Compliance}[s.IntN(2)], s.time()
+	}
+	if s.chance(20) {
+		l.Hold = []Hold{HoldOff, HoldOn}[s.IntN(2)]
+	}
+	return l
+}
+
+// amendment changes a version that is likely to exist.
+func (s *source) amendment() Command {
+	b := id.Bucket(2 + s.IntN(2))
+	d := s.delete(b)
+	switch s.IntN(3) {
+	case 0:
+		return SetTags{b, d.Key, d.VersionID, s.meta().Tags}
+	case 1:
+		l := s.lock(3)
+		return SetRetention{b, d.Key, d.VersionID, l.Mode, l.Until, s.time(), s.chance(30)}
+	default:
+		return SetHold{b, d.Key, d.VersionID, s.chance(30)}
+	}
 }
 
 func (s *source) condition() (c Condition) {
@@ -126,14 +167,21 @@ func (s *source) epoch() block.Epoch {
 }
 
 func (s *source) version() Version {
-	return Version{Bucket: s.bucket(), Key: s.one(modelKeys), ETag: s.one(modelTags), Modified: s.time(), Checksum: s.checksum(), Meta: s.meta()}
+	b := s.bucket()
+	return Version{
+		Bucket: b, Key: s.one(modelKeys), ETag: s.one(modelTags), Modified: s.time(), Checksum: s.checksum(), Meta: s.meta(), Lock: s.lock(b),
+	}
 }
 
 func (s *source) command() Command {
 	switch n := s.IntN(100); {
-	case n < 34:
+	case n < 5:
+		return s.rules()
+	case n < 14:
+		return s.amendment()
+	case n < 40:
 		p := Put{
-			Version: s.version(), Payload: s.payload(), Random: s.random(), Versioning: s.versioning(), Condition: s.condition(),
+			Version: s.version(), Payload: s.payload(), Random: s.random(), Condition: s.condition(),
 			Epoch: s.epoch(), Copied: s.chance(20), Limits: s.limits(),
 		}
 		p.Version.Size = sizeOf(p.Payload)
@@ -147,7 +195,8 @@ func (s *source) command() Command {
 		}
 		return c
 	case n < 64:
-		return CreateUpload{Upload{Bucket: s.bucket(), Key: s.one(modelKeys), ID: s.upload(), Initiated: s.time(), Meta: s.meta()}}
+		b := s.bucket()
+		return CreateUpload{Upload{Bucket: b, Key: s.one(modelKeys), ID: s.upload(), Initiated: s.time(), Lock: s.lock(b), Meta: s.meta()}}
 	case n < 76:
 		return s.putPart()
 	case n < 82:
@@ -156,7 +205,7 @@ func (s *source) command() Command {
 		b, key, u := s.openUpload()
 		return AbortUpload{b, key, u}
 	case n < 85 && s.chance(20):
-		return SealBucket{s.bucket()}
+		return SealBucket{id.Bucket(1 + s.IntN(2))}
 	case n < 90:
 		return Release{Max: s.IntN(6)}
 	case n < 96:
@@ -169,7 +218,8 @@ func (s *source) command() Command {
 // delete removes an object, or a version that is likely to exist.
 func (s *source) delete(b id.Bucket) Delete {
 	d := Delete{
-		Bucket: b, Key: s.one(modelKeys), Versioning: s.versioning(), Condition: s.condition(), Modified: s.time(), Random: s.random(), Owner: id.Account{1},
+		Bucket: b, Key: s.one(modelKeys), Condition: s.condition(), Modified: s.time(), Random: s.random(), Owner: id.Account{1},
+		Now: s.time(), Bypass: s.chance(30),
 	}
 	if s.chance(60) {
 		page, err := s.view.ListVersions(VersionsQuery{Bucket: b, Max: 100})
@@ -214,7 +264,7 @@ func (s *source) putPart() PutPart {
 func (s *source) complete() CompleteUpload {
 	b, key, u := s.openUpload()
 	c := CompleteUpload{
-		Upload: u, Version: s.version(), Random: s.random(), Versioning: s.versioning(), Condition: s.condition(), Limits: s.limits(),
+		Upload: u, Version: s.version(), Random: s.random(), Condition: s.condition(), Limits: s.limits(),
 	}
 	c.Version.Bucket, c.Version.Key = b, key
 	parts, _, _ := s.view.Parts(b, key, u, 0, 100)
@@ -251,6 +301,9 @@ func TestMachineBehavesLikeItsTwin(t *testing.T) {
 			codes := make(map[Code]int)
 			for step := range *modelSteps {
 				c := s.command()
+				if step == 0 {
+					c = SetLockRule{Bucket: 3, Fresh: true}
+				}
 				want := tw.apply(c, namedBlocks(t, w.db))
 				got := w.apply(c)
 				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -297,6 +350,10 @@ func compareReads(t *testing.T, s *source, tw *twin) {
 		if err != nil || stats != bucket.stats() {
 			t.Errorf("stats of %s: got %+v, %v, want %+v", b, stats, err, bucket.stats())
 		}
+		rules, err := s.view.Rules(b)
+		if err != nil || rules != bucket.rules {
+			t.Errorf("rules of %s: got %+v, %v, want %+v", b, rules, err, bucket.rules)
+		}
 		for _, key := range modelKeys {
 			compareKey(t, s.view, b, key, bucket)
 		}
@@ -309,7 +366,7 @@ func compareReads(t *testing.T, s *source, tw *twin) {
 
 func compareKey(t *testing.T, v *View, b id.Bucket, key string, bucket *twinBucket) {
 	t.Helper()
-	versions := bucket.keys[key]
+	versions, versioned := bucket.keys[key], bucket.rules.Versioning != Unversioned
 	latest, err := v.Latest(b, key)
 	wantErr := error(nil)
 	switch {
@@ -322,24 +379,25 @@ func compareKey(t *testing.T, v *View, b id.Bucket, key string, bucket *twinBuck
 		t.Errorf("latest of %s/%q: error %v, want %v", b, key, err, wantErr)
 	}
 	if len(versions) > 0 {
-		compareVersion(t, v, latest, versions[0], true)
+		compareVersion(t, v, latest, versions[0], true, versioned)
 	}
 	for i, want := range versions {
 		got, err := v.ByID(b, key, want.ID)
 		if (err == ErrDeleteMarker) != want.DeleteMarker || err != nil && err != ErrDeleteMarker {
 			t.Errorf("version %s of %s/%q: %v", want.ID, b, key, err)
 		}
-		compareVersion(t, v, got, want, i == 0)
+		compareVersion(t, v, got, want, i == 0, versioned)
 	}
 	if _, err := v.ByID(b, key, id.NewVersion(3, [8]byte{9})); err != ErrNotFound {
 		t.Errorf("version that never was, of %s/%q: %v", b, key, err)
 	}
 }
 
-func compareVersion(t *testing.T, v *View, got Version, want *twinVersion, latest bool) {
+func compareVersion(t *testing.T, v *View, got Version, want *twinVersion, latest, versioned bool) {
 	t.Helper()
 	expected := want.Version
 	expected.Latest = latest
+	expected.Versioned = versioned
 	if diff := cmp.Diff(expected, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("version (-twin +machine):\n%s", diff)
 	}

@@ -15,6 +15,9 @@ func (c *change) createUpload(p *indexpb.CreateUpload) (*indexpb.Result, error) 
 		!soundID(p.GetUpload().GetInitiator(), len(id.Account{})) || !soundID(p.GetUpload().GetOwner(), len(id.Account{})) {
 		return refuse(Invalid), nil
 	}
+	if code := c.admitLock(p.GetUpload().GetLock()); code != OK {
+		return refuse(code), nil
+	}
 	key, upload := string(p.GetKey()), id.Upload(p.GetId())
 	row := c.keys.ofUpload(tableUpload, c.bucket, key, upload)
 	used, err := c.read(row, new(indexpb.Upload))
@@ -89,7 +92,7 @@ func (c *change) dropPart(key string, upload id.Upload, number int, part *indexp
 func (c *change) completeUpload(p *indexpb.CompleteUpload) (*indexpb.Result, error) {
 	rec := p.GetRecord()
 	c.now = rec.GetModified()
-	if !soundRecord(p.GetKey(), rec, p.GetVersioning()) || len(p.GetUpload()) != uploadLen || !ascending(p.GetParts()) {
+	if !soundRecord(p.GetKey(), rec) || len(p.GetUpload()) != uploadLen || !ascending(p.GetParts()) {
 		return refuse(Invalid), nil
 	}
 	key, upload := string(p.GetKey()), id.Upload(p.GetUpload())
@@ -102,9 +105,7 @@ func (c *change) completeUpload(p *indexpb.CompleteUpload) (*indexpb.Result, err
 	if !exists {
 		return c.completedBefore(key, upload)
 	}
-	w, code, err := c.beginWrite(p.GetKey(), writeOptions{
-		versioning: Versioning(p.GetVersioning()), condition: p.GetCondition(), limits: p.GetLimits(), size: rec.GetSize(),
-	})
+	w, code, err := c.beginWrite(p.GetKey(), writeOptions{condition: p.GetCondition(), limits: p.GetLimits(), size: rec.GetSize()})
 	if err != nil || code != OK {
 		return refuse(code), err
 	}
@@ -120,8 +121,9 @@ func (c *change) completeUpload(p *indexpb.CompleteUpload) (*indexpb.Result, err
 		return refuse(Invalid), nil
 	}
 	rec.Upload, rec.Parts, rec.Extents = p.GetUpload(), uint32(len(p.GetParts())), 0
-	rec.Owner, rec.StorageClass, rec.Meta = stored.Owner, stored.StorageClass, stored.Meta
-	w.name(rec, p.GetRandom(), w.versioning)
+	rec.Owner, rec.StorageClass, rec.Meta, rec.Lock = stored.Owner, stored.StorageClass, stored.Meta, stored.Lock
+	w.name(rec, p.GetRandom())
+	w.defaultLock(rec)
 	if err := c.set(c.keys.payload(c.bucket, key, rec.Seq), &indexpb.Payload{Parts: p.GetParts()}); err != nil {
 		return nil, err
 	}
@@ -140,7 +142,7 @@ func (c *change) completedBefore(key string, upload id.Upload) (*indexpb.Result,
 	if head == nil || !bytes.Equal(head.Upload, upload[:]) {
 		return refuse(NoSuchUpload), nil
 	}
-	return wrote(head, true), nil
+	return c.wrote(head, true), nil
 }
 
 // abortUpload drops an upload. The content of its parts goes by way of the release queue.

@@ -9,12 +9,13 @@ func (c *change) put(p *indexpb.Put) (*indexpb.Result, error) {
 	rec := p.GetRecord()
 	c.now = rec.GetModified()
 	payload, ok := soundPayload(p.GetPayload(), rec.GetSize())
-	if !ok || !soundRecord(p.GetKey(), rec, p.GetVersioning()) || len(payload.Parts) > 0 {
+	if !ok || !soundRecord(p.GetKey(), rec) || len(payload.Parts) > 0 {
 		return refuse(Invalid), nil
 	}
-	w, code, err := c.beginWrite(p.GetKey(), writeOptions{
-		versioning: Versioning(p.GetVersioning()), condition: p.GetCondition(), limits: p.GetLimits(), size: rec.GetSize(),
-	})
+	if code := c.admitLock(rec.GetLock()); code != OK {
+		return refuse(code), nil
+	}
+	w, code, err := c.beginWrite(p.GetKey(), writeOptions{condition: p.GetCondition(), limits: p.GetLimits(), size: rec.GetSize()})
 	if err != nil || code != OK {
 		return refuse(code), err
 	}
@@ -23,7 +24,8 @@ func (c *change) put(p *indexpb.Put) (*indexpb.Result, error) {
 		return refusal, err
 	}
 	rec.Upload, rec.Parts, rec.Extents = nil, 0, uint32(len(payload.Extents))
-	w.name(rec, p.GetRandom(), w.versioning)
+	w.name(rec, p.GetRandom())
+	w.defaultLock(rec)
 	if err := c.set(c.keys.payload(c.bucket, w.key, rec.Seq), p.GetPayload()); err != nil {
 		return nil, err
 	}
@@ -35,10 +37,9 @@ func (c *change) put(p *indexpb.Put) (*indexpb.Result, error) {
 
 // writeOptions say how a version is written to a key.
 type writeOptions struct {
-	versioning Versioning
-	condition  *indexpb.Condition
-	limits     *indexpb.Limits
-	size       int64
+	condition *indexpb.Condition
+	limits    *indexpb.Limits
+	size      int64
 }
 
 // write is a version about to be written: everything was decided, and nothing was changed yet.
@@ -57,7 +58,7 @@ func (c *change) beginWrite(key []byte, o writeOptions) (*write, Code, error) {
 	if code := check(o.condition, ch.head); code != OK {
 		return nil, code, nil
 	}
-	replaced, err := ch.replaced(o.versioning)
+	replaced, err := ch.replaced()
 	if err != nil {
 		return nil, OK, err
 	}
@@ -78,13 +79,13 @@ func (w *write) finish(rec *indexpb.Record) (*indexpb.Result, error) {
 	if err := w.push(rec); err != nil {
 		return nil, err
 	}
-	return wrote(rec, true), nil
+	return w.wrote(rec, true), nil
 }
 
 func soundKey(key []byte) bool { return len(key) > 0 && len(key) <= KeyMax }
 
-func soundRecord(key []byte, rec *indexpb.Record, versioning uint32) bool {
-	return soundKey(key) && rec != nil && !rec.GetDeleteMarker() && versioning <= uint32(Suspended) && soundID(rec.GetOwner(), len(id.Account{}))
+func soundRecord(key []byte, rec *indexpb.Record) bool {
+	return soundKey(key) && rec != nil && !rec.GetDeleteMarker() && soundID(rec.GetOwner(), len(id.Account{}))
 }
 
 // soundID reports whether an id that may be absent has its length.

@@ -47,9 +47,16 @@ func (r rows) readBucket(b id.Bucket) (bucketState, error) {
 }
 
 func bucketStateOf(m *indexpb.Bucket) bucketState {
-	return bucketState{seq: m.NextSeq, BucketStats: BucketStats{
+	return bucketState{seq: m.NextSeq, versioning: Versioning(m.Versioning), lock: lockRuleFromPB(m.Lock), BucketStats: BucketStats{
 		Objects: m.Objects, Versions: m.Versions, Bytes: m.Bytes, Uploads: m.Uploads, UploadBytes: m.UploadBytes, Sealed: m.Sealed,
 	}}
+}
+
+func bucketToPB(s bucketState) *indexpb.Bucket {
+	return &indexpb.Bucket{
+		NextSeq: s.seq, Objects: s.Objects, Versions: s.Versions, Bytes: s.Bytes, Uploads: s.Uploads, UploadBytes: s.UploadBytes,
+		Sealed: s.Sealed, Versioning: uint32(s.versioning), Lock: lockRuleToPB(s.lock),
+	}
 }
 
 // record returns the row of a version, nil when there is none.

@@ -17,7 +17,7 @@ import (
 
 // TestScripts runs testdata/*.txt; go test -rewrite writes the answers.
 //
-// Every directive may say bucket=, versioning=enabled|suspended, if-match=, if-none-match= (several in brackets). Versions are
+// Every directive may say bucket=, lock=mode-until (in ms), hold=on|off, now= (in ms), if-match=, if-none-match= (several in brackets). Versions are
 // shown and named by their place ("v3") or as "null"; uploads and blocks by names of the script's choice.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -52,7 +52,7 @@ func (s *script) command(a args) string {
 	switch a.d.Cmd {
 	case "put":
 		p := Put{
-			Version: a.version(), Payload: a.payload(), Versioning: a.versioning(), Condition: a.condition(),
+			Version: a.version(), Payload: a.payload(), Condition: a.condition(),
 			Epoch: block.Epoch(a.number("epoch", 0)), Copied: a.d.HasArg("copied"), Limits: a.limits(),
 		}
 		p.Version.Size = sizeOf(p.Payload)
@@ -70,8 +70,26 @@ func (s *script) command(a args) string {
 			fmt.Fprintf(&out, "%s: %s\n", c.Deletes[i].Key, a.showResult(one))
 		}
 		return out.String()
+	case "set-versioning":
+		mode := map[string]Versioning{"off": Unversioned, "enabled": Enabled, "suspended": Suspended}[a.key()]
+		return a.showResult(s.apply(SetVersioning{a.bucket(), mode}))
+	case "set-lock-rule":
+		rule := LockRule{Mode: a.lockMode(a.text("mode", "")), Days: a.number("days", 0), Years: a.number("years", 0)}
+		return a.showResult(s.apply(SetLockRule{a.bucket(), rule, a.d.HasArg("fresh")}))
+	case "set-tags":
+		c := SetTags{Bucket: a.bucket(), Key: a.key(), VersionID: a.versionID()}
+		for _, pair := range a.list("tags") {
+			name, value, _ := strings.Cut(pair, ":")
+			c.Tags = append(c.Tags, Tag{name, value})
+		}
+		return a.showResult(s.apply(c))
+	case "set-retention":
+		l := a.lock()
+		return a.showResult(s.apply(SetRetention{a.bucket(), a.key(), a.versionID(), l.Mode, l.Until, a.now(), a.d.HasArg("bypass")}))
+	case "set-hold":
+		return a.showResult(s.apply(SetHold{a.bucket(), a.key(), a.versionID(), a.d.HasArg("on")}))
 	case "create-upload":
-		return a.showResult(s.apply(CreateUpload{Upload{Bucket: a.bucket(), Key: a.key(), ID: a.upload(), Meta: Meta{
+		return a.showResult(s.apply(CreateUpload{Upload{Bucket: a.bucket(), Key: a.key(), ID: a.upload(), Lock: a.lock(), Meta: Meta{
 			Headers: map[string]string{"content-type": a.text("type", "")},
 		}}}))
 	case "put-part":
@@ -102,7 +120,7 @@ func (s *script) command(a args) string {
 // complete names parts as "number" for the stored part, or "number:seq".
 func (s *script) complete(a args) CompleteUpload {
 	c := CompleteUpload{
-		Upload: a.upload(), Version: a.version(), Versioning: a.versioning(), Condition: a.condition(), Limits: a.limits(),
+		Upload: a.upload(), Version: a.version(), Condition: a.condition(), Limits: a.limits(),
 	}
 	stored, _, _ := s.view().Parts(a.bucket(), a.key(), a.upload(), 0, PartNumberMax)
 	for _, name := range a.list("parts") {
@@ -229,6 +247,15 @@ var scriptReads = map[string]func(*View, args) string{
 		}
 		return out.String()
 	},
+	"rules": func(v *View, a args) string {
+		r, err := v.Rules(a.bucket())
+		a.must(err)
+		out := [...]string{Unversioned: "never versioned", Enabled: "versioned", Suspended: "suspended"}[r.Versioning]
+		if r.Lock.Enabled {
+			out += fmt.Sprintf(", object lock: %s days=%d years=%d", lockModeNames[r.Lock.Mode], r.Lock.Days, r.Lock.Years)
+		}
+		return out
+	},
 	"group": func(v *View, a args) string {
 		epoch, err := v.Epoch()
 		a.must(err)
@@ -288,8 +315,30 @@ func (a args) upload() (u id.Upload) {
 	return u
 }
 
-func (a args) versioning() Versioning {
-	return map[string]Versioning{"": Unversioned, "enabled": Enabled, "suspended": Suspended}[a.text("versioning", "")]
+var lockModeNames = [...]string{NoRetention: "no retention", Governance: "governance", Compliance: "compliance"}
+
+func (a args) lockMode(name string) LockMode {
+	if name == "" {
+		return NoRetention
+	}
+	return LockMode(slices.Index(lockModeNames[:], name))
+}
+
+// lock reads lock=mode-until and hold=.
+func (a args) lock() (l Lock) {
+	if text := a.text("lock", ""); text != "" {
+		mode, until, _ := strings.Cut(text, "-")
+		l.Mode, l.Until = a.lockMode(mode), time.UnixMilli(int64(a.atoi(until))).UTC()
+	}
+	l.Hold = map[string]Hold{"": HoldUnset, "off": HoldOff, "on": HoldOn}[a.text("hold", "")]
+	return l
+}
+
+func (a args) now() time.Time {
+	if n := a.number("now", 0); n > 0 {
+		return time.UnixMilli(int64(n))
+	}
+	return time.Time{}
 }
 
 func (a args) condition() Condition {
@@ -301,7 +350,7 @@ func (a args) limits() Limits {
 }
 
 func (a args) version() Version {
-	return Version{Bucket: a.bucket(), Key: a.key(), ETag: a.text("etag", ""), Modified: time.UnixMilli(1000), Meta: Meta{
+	return Version{Bucket: a.bucket(), Key: a.key(), ETag: a.text("etag", ""), Modified: time.UnixMilli(1000), Lock: a.lock(), Meta: Meta{
 		Headers: map[string]string{"content-type": a.text("type", "")},
 	}}
 }
@@ -323,7 +372,9 @@ func (a args) versionID() *id.Version {
 }
 
 func (a args) delete(key string) Delete {
-	return Delete{Bucket: a.bucket(), Key: key, VersionID: a.versionID(), Versioning: a.versioning(), Condition: a.condition()}
+	return Delete{
+		Bucket: a.bucket(), Key: key, VersionID: a.versionID(), Condition: a.condition(), Now: a.now(), Bypass: a.d.HasArg("bypass"),
+	}
 }
 
 func (a args) addresses() (out []block.Address) {
@@ -412,6 +463,15 @@ func showVersion(v Version) string {
 	}
 	if v.Latest {
 		out += " latest"
+	}
+	if v.Lock.Mode != NoRetention {
+		out += fmt.Sprintf(" %s-until-%d", lockModeNames[v.Lock.Mode], v.Lock.Until.UnixMilli())
+	}
+	if v.Lock.Hold != HoldUnset {
+		out += [...]string{HoldOff: " hold-off", HoldOn: " hold-on"}[v.Lock.Hold]
+	}
+	for _, tag := range v.Meta.Tags {
+		out += fmt.Sprintf(" %s:%s", tag.Key, tag.Value)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"grange/internal/block"
 	"grange/internal/id"
@@ -23,6 +24,7 @@ type twin struct {
 type twinBucket struct {
 	seq     uint64
 	sealed  bool
+	rules   BucketRules
 	keys    map[string][]*twinVersion // newest first
 	uploads map[uploadKey]*twinUpload
 }
@@ -87,6 +89,22 @@ func (w *twin) dispatch(c Command) Result {
 			all.Results = append(all.Results, w.delete(d))
 		}
 		return all
+	case SetVersioning:
+		return w.setVersioning(c)
+	case SetLockRule:
+		return w.setLockRule(c)
+	case SetTags:
+		return w.amend(c.Bucket, c.Key, c.VersionID, false, func(v *twinVersion) Code {
+			v.Meta.Tags = c.Tags
+			return OK
+		})
+	case SetRetention:
+		return w.amend(c.Bucket, c.Key, c.VersionID, true, func(v *twinVersion) Code { return v.retain(c) })
+	case SetHold:
+		return w.amend(c.Bucket, c.Key, c.VersionID, true, func(v *twinVersion) Code {
+			v.Lock.Hold = map[bool]Hold{true: HoldOn, false: HoldOff}[c.On]
+			return OK
+		})
 	case CreateUpload:
 		return w.createUpload(c)
 	case PutPart:
@@ -165,23 +183,27 @@ func (b *twinBucket) remove(gone *twinVersion) {
 	}
 }
 
-func (b *twinBucket) push(v *twinVersion, versioning Versioning, random [8]byte) Result {
+func (b *twinBucket) push(v *twinVersion, random [8]byte) Result {
 	b.seq++
 	v.Seq = b.seq
 	v.ID = id.Version{}
-	if versioning == Enabled {
+	if b.rules.Versioning == Enabled {
 		v.ID = id.NewVersion(v.Seq, random)
 	}
+	if rule := b.rules.Lock; !v.DeleteMarker && v.Lock.Mode == NoRetention && rule.Mode != NoRetention {
+		v.Lock.Mode, v.Lock.Until = rule.Mode, v.Modified.AddDate(rule.Years, 0, rule.Days)
+	}
 	b.keys[v.Key] = append([]*twinVersion{v}, b.keys[v.Key]...)
-	r := answer(v)
+	r := b.answer(v)
 	r.Version.Latest = true
 	return r
 }
 
 // answer is a version as results carry it.
-func answer(v *twinVersion) Result {
+func (b *twinBucket) answer(v *twinVersion) Result {
 	r := Result{Version: v.Version}
-	r.Version.Bucket, r.Version.Key, r.Version.Meta = 0, "", Meta{}
+	r.Version.Bucket, r.Version.Key, r.Version.Meta, r.Version.Lock = 0, "", Meta{}, Lock{}
+	r.Version.Versioned = b.rules.Versioning != Unversioned
 	return r
 }
 
@@ -197,14 +219,14 @@ func (b *twinBucket) quota(l Limits, size int64, now, gone *twinVersion) bool {
 	return l.Objects == 0 || now != nil || s.Objects < l.Objects
 }
 
-// write is what Put and Complete share: a version comes, under versioning, condition and limits.
-func (b *twinBucket) write(v *twinVersion, versioning Versioning, c Condition, l Limits, random [8]byte, ready func() (Result, bool)) Result {
+// write is what Put and Complete share: a version comes, under condition and limits.
+func (b *twinBucket) write(v *twinVersion, c Condition, l Limits, random [8]byte, ready func() (Result, bool)) Result {
 	now := b.live(v.Key)
 	if code := twinCheck(c, now); code != OK {
 		return Result{Code: code}
 	}
 	var gone *twinVersion
-	if versioning != Enabled {
+	if b.rules.Versioning != Enabled {
 		gone = b.find(v.Key, id.Version{})
 	}
 	if !b.quota(l, v.Size, now, gone) {
@@ -214,7 +236,7 @@ func (b *twinBucket) write(v *twinVersion, versioning Versioning, c Condition, l
 		return r
 	}
 	b.remove(gone)
-	return b.push(v, versioning, random)
+	return b.push(v, random)
 }
 
 func (w *twin) put(c Put) Result {
@@ -222,7 +244,10 @@ func (w *twin) put(c Put) Result {
 	if b.sealed {
 		return Result{Code: BucketSealed}
 	}
-	return b.write(&twinVersion{Version: c.Version, payload: c.Payload}, c.Versioning, c.Condition, c.Limits, c.Random, func() (Result, bool) {
+	if c.Version.Lock != (Lock{}) && !b.rules.Lock.Enabled {
+		return Result{Code: NoObjectLock}
+	}
+	return b.write(&twinVersion{Version: c.Version, payload: c.Payload}, c.Condition, c.Limits, c.Random, func() (Result, bool) {
 		return w.claim(c.Version.Bucket, c.Payload, c.Epoch, c.Copied)
 	})
 }
@@ -241,25 +266,98 @@ func (w *twin) delete(c Delete) Result {
 		if code := twinCheck(c.Condition, now); code != OK || gone == nil {
 			return Result{Code: code}
 		}
+		if gone.isLocked(c.Now, c.Bypass) {
+			return Result{Code: Locked}
+		}
 		b.remove(gone)
-		return answer(gone)
+		return b.answer(gone)
 	}
 	if code := twinCheck(c.Condition, now); code != OK {
 		return Result{Code: code}
 	}
 	var gone *twinVersion
-	if c.Versioning != Enabled {
+	if b.rules.Versioning != Enabled {
 		gone = b.find(c.Key, id.Version{})
 		b.remove(gone)
 	}
-	if c.Versioning != Unversioned {
+	if b.rules.Versioning != Unversioned {
 		marker := &twinVersion{Version: Version{Bucket: c.Bucket, Key: c.Key, DeleteMarker: true, Modified: c.Modified, Meta: Meta{Owner: c.Owner}}}
-		return b.push(marker, c.Versioning, c.Random)
+		return b.push(marker, c.Random)
 	}
 	if gone == nil {
 		return Result{}
 	}
-	return answer(gone)
+	return b.answer(gone)
+}
+
+func (v *twinVersion) isLocked(now time.Time, bypass bool) bool {
+	inForce := v.Lock.Mode != NoRetention && now.Before(v.Lock.Until)
+	return v.Lock.Hold == HoldOn || inForce && v.Lock.Mode == Compliance || inForce && !bypass
+}
+
+func (v *twinVersion) retain(c SetRetention) Code {
+	old := v.Lock
+	inForce := old.Mode != NoRetention && c.Now.Before(old.Until)
+	longer := c.Mode == old.Mode && !c.Until.Before(old.Until)
+	if inForce && !longer && (old.Mode == Compliance || !c.Bypass) {
+		return Locked
+	}
+	v.Lock.Mode, v.Lock.Until = c.Mode, c.Until
+	return OK
+}
+
+func (w *twin) setVersioning(c SetVersioning) Result {
+	b := w.bucket(c.Bucket)
+	switch {
+	case b.sealed:
+		return Result{Code: BucketSealed}
+	case c.Mode == Unversioned:
+		return Result{Code: Invalid}
+	case c.Mode == Suspended && b.rules.Lock.Enabled:
+		return Result{Code: StateConflict}
+	}
+	b.rules.Versioning = c.Mode
+	return Result{}
+}
+
+func (w *twin) setLockRule(c SetLockRule) Result {
+	b := w.bucket(c.Bucket)
+	switch {
+	case b.sealed:
+		return Result{Code: BucketSealed}
+	case c.Fresh && b.rules.Lock.Enabled:
+		return Result{}
+	case c.Fresh && (b.seq > 0 || b.rules.Versioning != Unversioned), !c.Fresh && b.rules.Versioning != Enabled:
+		return Result{Code: StateConflict}
+	}
+	c.Rule.Enabled = true
+	b.rules = BucketRules{Enabled, c.Rule}
+	return Result{}
+}
+
+// amend changes a version in place.
+func (w *twin) amend(in id.Bucket, key string, v *id.Version, aboutLock bool, alter func(*twinVersion) Code) Result {
+	b := w.bucket(in)
+	found := b.live(key)
+	if v != nil {
+		found = b.find(key, *v)
+	}
+	switch {
+	case b.sealed:
+		return Result{Code: BucketSealed}
+	case aboutLock && !b.rules.Lock.Enabled:
+		return Result{Code: NoObjectLock}
+	case found == nil:
+		return Result{Code: NotFound}
+	case found.DeleteMarker:
+		return Result{Code: IsDeleteMarker}
+	}
+	if code := alter(found); code != OK {
+		return Result{Code: code}
+	}
+	r := b.answer(found)
+	r.Version.Latest = b.keys[key][0] == found
+	return r
 }
 
 func (w *twin) createUpload(c CreateUpload) Result {
@@ -267,6 +365,9 @@ func (w *twin) createUpload(c CreateUpload) Result {
 	k := uploadKey{c.Upload.Key, c.Upload.ID}
 	if b.sealed {
 		return Result{Code: BucketSealed}
+	}
+	if c.Upload.Lock != (Lock{}) && !b.rules.Lock.Enabled {
+		return Result{Code: NoObjectLock}
 	}
 	if b.uploads[k] != nil {
 		return Result{Code: Invalid}
@@ -302,15 +403,15 @@ func (w *twin) complete(c CompleteUpload) Result {
 	}
 	if u == nil {
 		if now := b.live(k.key); now != nil && now.Upload == c.Upload {
-			r := answer(now)
+			r := b.answer(now)
 			r.Version.Latest = true
 			return r
 		}
 		return Result{Code: NoSuchUpload}
 	}
 	v := &twinVersion{Version: c.Version, parts: make(map[int]Payload)}
-	v.Upload, v.Parts, v.Meta = c.Upload, len(c.Parts), u.Meta
-	return b.write(v, c.Versioning, c.Condition, c.Limits, c.Random, func() (Result, bool) {
+	v.Upload, v.Parts, v.Meta, v.Lock = c.Upload, len(c.Parts), u.Meta, u.Lock
+	return b.write(v, c.Condition, c.Limits, c.Random, func() (Result, bool) {
 		offset := int64(0)
 		for _, ref := range c.Parts {
 			p := u.parts[ref.Number]

@@ -82,6 +82,8 @@ type Version struct {
 	Checksum     checksum.Value // the zero value means none
 	Parts        int            // number of parts of a multipart object, else 0
 	Upload       id.Upload      // the multipart upload that made the version, else zero
+	Lock         Lock
+	Versioned    bool // the bucket's versioning was ever set, so that clients are shown the id, also when it is "null"
 	Meta         Meta
 }
 
@@ -117,6 +119,7 @@ type Upload struct {
 	ID        id.Upload
 	Initiated time.Time
 	Initiator id.Account
+	Lock      Lock // that the version will have
 	Meta      Meta
 }
 
@@ -164,6 +167,14 @@ const (
 	NotEmpty
 	// QuotaExceeded: the write would pass the bucket's limit.
 	QuotaExceeded
+	// Locked: a retention or a legal hold keeps the version (S3: AccessDenied).
+	Locked
+	// NoObjectLock: the bucket has no Object Lock, and the command is about it.
+	NoObjectLock
+	// StateConflict: the bucket's versioning or Object Lock does not allow the change (S3: InvalidBucketState).
+	StateConflict
+	// IsDeleteMarker: the version is a delete marker, of which nothing can be said (S3: MethodNotAllowed).
+	IsDeleteMarker
 	// Invalid: the command contradicts itself or passes a limit of this package: our bug in the caller, never the client's.
 	Invalid
 )
@@ -171,7 +182,8 @@ const (
 var codeNames = [...]string{
 	OK: "ok", PreconditionFailed: "precondition failed", NotFound: "not found", NoSuchUpload: "no such upload",
 	PartsChanged: "parts changed", SourceChanged: "source changed", EpochTooOld: "epoch too old", BucketSealed: "bucket sealed",
-	NotEmpty: "not empty", QuotaExceeded: "quota exceeded", Invalid: "invalid",
+	NotEmpty: "not empty", QuotaExceeded: "quota exceeded", Locked: "locked",
+	NoObjectLock: "no object lock", StateConflict: "state conflict", IsDeleteMarker: "is a delete marker", Invalid: "invalid",
 }
 
 // String is the name that logs and tests show.
@@ -182,7 +194,7 @@ func (c Code) String() string {
 	return fmt.Sprintf("code %d", uint8(c))
 }
 
-// Result is what a command returns. Its versions come without Bucket, Key and Meta: the caller has them, and results are
+// Result is what a command returns. Its versions come without Bucket, Key, Lock and Meta: the caller has them, and results are
 // remembered for a while to answer retries.
 type Result struct {
 	Code    Code
@@ -212,27 +224,29 @@ type Command interface{ command() }
 
 // Put writes a version.
 type Put struct {
-	Version    Version // Seq, ID and Latest are given by the group
-	Payload    Payload
-	Random     [8]byte // for the version id
-	Versioning Versioning
-	Condition  Condition
-	Epoch      block.Epoch // read before the first block was stored
+	Version   Version // Seq, ID, Latest and Versioned are given by the group; Lock is completed by the bucket's rule
+	Payload   Payload
+	Random    [8]byte // for the version id
+	Condition Condition
+	Epoch     block.Epoch // read before the first block was stored
 	// Copied says that the extents were taken from a stored object and not put anew: each must still be referenced, else SourceChanged.
 	Copied bool
 	Limits Limits
 }
 
-// Delete removes the object (VersionID nil: which leaves a delete marker where versioning says so) or one version for good.
+// Delete removes the object (VersionID nil: which leaves a delete marker where the bucket's versioning says so) or one version for good,
+// unless it is locked.
 type Delete struct {
-	Bucket     id.Bucket
-	Key        string
-	VersionID  *id.Version
-	Versioning Versioning
-	Condition  Condition
-	Modified   time.Time // of the delete marker
-	Random     [8]byte
-	Owner      id.Account
+	Bucket    id.Bucket
+	Key       string
+	VersionID *id.Version
+	Condition Condition
+	Modified  time.Time // of the delete marker
+	Random    [8]byte
+	Owner     id.Account
+	// Now is what retentions are held against, see DESIGN.md; zero: all are in force. Bypass passes over those of Governance.
+	Now    time.Time
+	Bypass bool
 }
 
 // DeleteMany removes many keys of one bucket; each answers for itself in Result.Results.
@@ -256,16 +270,15 @@ type PutPart struct {
 }
 
 // CompleteUpload turns parts into a version. Version.Size, ETag, Checksum and Parts were computed from the parts, which must
-// still be the same: a PartRef names a part by Number and Seq. Version.Meta and the offsets and checksums of the parts are taken from
-// what is stored. A repeated Complete of the upload that made the key's latest version answers OK with that version.
+// still be the same: a PartRef names a part by Number and Seq. Version.Meta and Lock and the offsets and checksums of the parts are taken
+// from what is stored. A repeated Complete of the upload that made the key's latest version answers OK with that version.
 type CompleteUpload struct {
-	Upload     id.Upload
-	Version    Version
-	Parts      []PartRef
-	Random     [8]byte
-	Versioning Versioning
-	Condition  Condition
-	Limits     Limits
+	Upload    id.Upload
+	Version   Version
+	Parts     []PartRef
+	Random    [8]byte
+	Condition Condition
+	Limits    Limits
 }
 
 // AbortUpload drops an upload and its parts.
@@ -273,6 +286,48 @@ type AbortUpload struct {
 	Bucket id.Bucket
 	Key    string
 	Upload id.Upload
+}
+
+// SetVersioning changes the versioning of a bucket, to Enabled or Suspended. It holds for every command after it.
+type SetVersioning struct {
+	Bucket id.Bucket
+	Mode   Versioning
+}
+
+// SetLockRule gives a bucket Object Lock, or changes its default retention. Rule.Enabled is set by it. The bucket's versioning must be Enabled,
+// unless Fresh: then the bucket must never have been written or configured, and becomes versioned in the same step.
+type SetLockRule struct {
+	Bucket id.Bucket
+	Rule   LockRule
+	Fresh  bool
+}
+
+// SetTags replaces the tags of the object (VersionID nil) or of one version.
+type SetTags struct {
+	Bucket    id.Bucket
+	Key       string
+	VersionID *id.Version
+	Tags      []Tag
+}
+
+// SetRetention replaces the retention of the object or of one version. With NoRetention and the zero time it is taken away.
+// Now and Bypass are as in Delete.
+type SetRetention struct {
+	Bucket    id.Bucket
+	Key       string
+	VersionID *id.Version
+	Mode      LockMode
+	Until     time.Time
+	Now       time.Time
+	Bypass    bool
+}
+
+// SetHold puts the object or one version under legal hold, or takes it off.
+type SetHold struct {
+	Bucket    id.Bucket
+	Key       string
+	VersionID *id.Version
+	On        bool
 }
 
 // SealBucket ends a bucket that holds no version; its uploads are dropped. A sealed bucket stays sealed.
@@ -305,6 +360,11 @@ func (CreateUpload) command()   {}
 func (PutPart) command()        {}
 func (CompleteUpload) command() {}
 func (AbortUpload) command()    {}
+func (SetVersioning) command()  {}
+func (SetLockRule) command()    {}
+func (SetTags) command()        {}
+func (SetRetention) command()   {}
+func (SetHold) command()        {}
 func (SealBucket) command()     {}
 func (Release) command()        {}
 func (Doom) command()           {}

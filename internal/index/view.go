@@ -26,7 +26,7 @@ func (v *View) Latest(b id.Bucket, key string) (Version, error) {
 		return Version{}, err
 	}
 	if rec != nil {
-		return version(b, key, rec, true)
+		return v.version(b, key, rec, true)
 	}
 	state, err := v.readBucket(b)
 	if err != nil {
@@ -41,7 +41,7 @@ func (v *View) Latest(b id.Bucket, key string) (Version, error) {
 	if rec == nil {
 		return Version{}, ErrNotFound
 	}
-	marker, err := version(b, key, rec, true)
+	marker, err := v.version(b, key, rec, true)
 	if err != nil {
 		return Version{}, err
 	}
@@ -55,7 +55,7 @@ func (v *View) ByID(b id.Bucket, key string, want id.Version) (Version, error) {
 		return Version{}, err
 	}
 	if rec != nil && recordID(rec) == want {
-		return version(b, key, rec, true)
+		return v.version(b, key, rec, true)
 	}
 	hasHead := rec != nil
 	if rec, err = v.otherByID(b, key, want); err != nil {
@@ -68,7 +68,7 @@ func (v *View) ByID(b id.Bucket, key string, want id.Version) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	found, err := version(b, key, rec, latest)
+	found, err := v.version(b, key, rec, latest)
 	if err == nil && found.DeleteMarker {
 		err = ErrDeleteMarker
 	}
@@ -84,13 +84,24 @@ func (v *View) isNewest(b id.Bucket, key string, rec *indexpb.Record, hasHead bo
 	return first != nil && first.Seq == rec.Seq, err
 }
 
-func version(b id.Bucket, key string, rec *indexpb.Record, latest bool) (Version, error) {
+func (v *View) version(b id.Bucket, key string, rec *indexpb.Record, latest bool) (Version, error) {
 	out, err := recordFromPB(rec)
 	if err != nil {
 		return Version{}, fmt.Errorf("version %d of %s/%q: %w", rec.GetSeq(), b, key, err)
 	}
-	out.Bucket, out.Key, out.Latest = b, key, latest
+	out.Bucket, out.Key, out.Latest, out.Versioned = b, key, latest, true
+	if rec.GetNull() { // the others are proof enough
+		rules, err := v.Rules(b)
+		out.Versioned = rules.Versioning != Unversioned
+		return out, err
+	}
 	return out, nil
+}
+
+// Rules are the versioning and the Object Lock of a bucket; those of an unknown one are zero.
+func (v *View) Rules(b id.Bucket) (BucketRules, error) {
+	s, err := v.readBucket(b)
+	return BucketRules{s.versioning, s.lock}, err
 }
 
 // Payload is the content of a version that this view returned. A delete marker has none: ErrDeleteMarker.

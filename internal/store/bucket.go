@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"grange/internal/access"
 	"grange/internal/catalog"
 	"grange/internal/id"
 	"grange/internal/index"
@@ -58,6 +59,37 @@ func (s *Store) CreateBucket(ctx context.Context, o BucketOptions) (*catalog.Buc
 	if err := s.hasRoom(); err != nil {
 		return nil, err
 	}
+	b, err := s.makeBucket(ctx, o)
+	if !o.ObjectLock || err != nil && !errors.Is(err, ErrBucketOwned) {
+		return b, err
+	}
+	return s.lockNewBucket(ctx, o, b, err)
+}
+
+// lockNewBucket gives a bucket that was just made Object Lock. One that was there already gets it only if nobody has used it: its creation
+// was interrupted here, and the client repeats it.
+func (s *Store) lockNewBucket(ctx context.Context, o BucketOptions, b *catalog.Bucket, owned error) (*catalog.Bucket, error) {
+	if owned != nil {
+		var err error
+		if b, err = s.Bucket(ctx, o.Name); err != nil {
+			return nil, err
+		}
+		if access.Rights(o.Key, b)&catalog.Owner == 0 {
+			return nil, owned
+		}
+	}
+	r, err := s.propose(ctx, groupOf(b, ""), index.SetLockRule{Bucket: b.ID, Fresh: true})
+	switch {
+	case err != nil:
+		return nil, err
+	case owned != nil:
+		return nil, owned
+	default:
+		return b, s.refuse(ctx, b, r.Code)
+	}
+}
+
+func (s *Store) makeBucket(ctx context.Context, o BucketOptions) (*catalog.Bucket, error) {
 	wanted := catalog.BucketOptions{Name: o.Name, Account: o.Key.Account, Key: o.Key.ID, Region: o.Region}
 	b, existed, err := s.catalog.CreateBucket(ctx, wanted)
 	if existed || errors.Is(err, catalog.ErrExists) {

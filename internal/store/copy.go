@@ -38,16 +38,16 @@ func (s *Store) CopyObject(ctx context.Context, b *catalog.Bucket, o CopyOptions
 		ETag:     src.ETag,
 		Modified: s.now(),
 		Checksum: sum,
+		Lock:     o.Lock,
 		Meta:     o.Meta,
 	}
 	r, err := s.propose(ctx, groupOf(b, o.Key), index.Put{
-		Version:    v,
-		Payload:    payload,
-		Random:     random8(),
-		Versioning: versioning(b),
-		Condition:  o.Condition,
-		Copied:     len(payload.Extents) > 0,
-		Limits:     index.Limits(b.Limits),
+		Version:   v,
+		Payload:   payload,
+		Random:    random8(),
+		Condition: o.Condition,
+		Copied:    len(payload.Extents) > 0,
+		Limits:    index.Limits(b.Limits),
 	})
 	switch {
 	case err != nil:
@@ -71,6 +71,7 @@ func (s *Store) copyContent(ctx context.Context, b *catalog.Bucket, o CopyOption
 	return s.PutObject(ctx, b, PutOptions{
 		Key:       o.Key,
 		Meta:      o.Meta,
+		Lock:      o.Lock,
 		Body:      body,
 		Size:      o.Source.Size,
 		Sums:      checksum.SetOf(algorithm),

@@ -9,7 +9,7 @@ import (
 	"grange/internal/index"
 )
 
-// DeleteObject removes an object or one version of it. Removing what does not exist succeeds, as in S3.
+// DeleteObject removes an object or one version of it. Removing what does not exist succeeds, as in S3. A locked version is ErrLocked.
 func (s *Store) DeleteObject(ctx context.Context, b *catalog.Bucket, o DeleteOptions) (DeleteResult, error) {
 	cmd := s.deletion(b, o)
 	r, err := s.propose(ctx, groupOf(b, o.Key), cmd)
@@ -55,14 +55,15 @@ func (s *Store) DeleteObjects(ctx context.Context, b *catalog.Bucket, o []Delete
 
 func (s *Store) deletion(b *catalog.Bucket, o DeleteOptions) index.Delete {
 	return index.Delete{
-		Bucket:     b.ID,
-		Key:        o.Key,
-		VersionID:  o.VersionID,
-		Versioning: versioning(b),
-		Condition:  o.Condition,
-		Modified:   s.now(),
-		Random:     random8(),
-		Owner:      o.Owner,
+		Bucket:    b.ID,
+		Key:       o.Key,
+		VersionID: o.VersionID,
+		Condition: o.Condition,
+		Modified:  s.now(),
+		Random:    random8(),
+		Owner:     o.Owner,
+		Now:       s.lockNow(),
+		Bypass:    o.Bypass,
 	}
 }
 

@@ -29,7 +29,8 @@ type content struct {
 }
 
 // Head looks up the object, or one version of it (nil: the latest). The Object must be closed.
-// With ErrDeleteMarker the Object is not nil: it describes the marker and has no content.
+// With ErrDeleteMarker the Object is not nil: it describes the marker and has no content. So it does with ErrNoObject when the latest
+// version is a delete marker.
 func (s *Store) Head(ctx context.Context, b *catalog.Bucket, key string, version *id.Version) (*Object, error) {
 	generation := s.readers.enter()
 	v, err := s.read(ctx, groupOf(b, key))
@@ -48,6 +49,8 @@ func (s *Store) Head(ctx context.Context, b *catalog.Bucket, key string, version
 	}
 	defer o.Close()
 	switch {
+	case errors.Is(err, index.ErrDeleteMarker) && errors.Is(err, index.ErrNotFound):
+		return o, ErrNoObject
 	case errors.Is(err, index.ErrDeleteMarker):
 		return o, ErrDeleteMarker
 	case errors.Is(err, index.ErrNotFound):

@@ -29,6 +29,7 @@ func (s *Store) CreateUpload(ctx context.Context, b *catalog.Bucket, o UploadOpt
 		ID:        id.NewUpload(),
 		Initiated: s.now(),
 		Initiator: o.Initiator,
+		Lock:      o.Lock,
 		Meta:      o.Meta,
 	}
 	r, err := s.propose(ctx, groupOf(b, o.Key), index.CreateUpload{Upload: u})
@@ -274,13 +275,12 @@ func (s *Store) planComplete(ctx context.Context, b *catalog.Bucket, o CompleteO
 		return nil, nil, err
 	}
 	return &index.CompleteUpload{
-		Upload:     o.Upload,
-		Version:    version,
-		Parts:      parts,
-		Random:     random8(),
-		Versioning: versioning(b),
-		Condition:  o.Condition,
-		Limits:     index.Limits(b.Limits),
+		Upload:    o.Upload,
+		Version:   version,
+		Parts:     parts,
+		Random:    random8(),
+		Condition: o.Condition,
+		Limits:    index.Limits(b.Limits),
 	}, nil, nil
 }
 

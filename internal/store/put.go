@@ -47,16 +47,16 @@ func (s *Store) PutObject(ctx context.Context, b *catalog.Bucket, o PutOptions) 
 		ETag:     in.etag(),
 		Modified: s.now(),
 		Checksum: sum,
+		Lock:     o.Lock,
 		Meta:     o.Meta,
 	}
 	return s.commitPut(ctx, b, &index.Put{
-		Version:    v,
-		Payload:    in.payload(),
-		Random:     random8(),
-		Versioning: versioning(b),
-		Condition:  o.Condition,
-		Epoch:      in.epoch,
-		Limits:     index.Limits(b.Limits),
+		Version:   v,
+		Payload:   in.payload(),
+		Random:    random8(),
+		Condition: o.Condition,
+		Epoch:     in.epoch,
+		Limits:    index.Limits(b.Limits),
 	})
 }
 
@@ -266,9 +266,6 @@ func random8() (r [8]byte) {
 	_, _ = rand.Read(r[:]) // never fails
 	return r
 }
-
-// versioning is how the bucket treats a write to a key that has a version.
-func versioning(*catalog.Bucket) index.Versioning { return index.Unversioned }
 
 // refuse is the error for a refused command. A bucket found sealed is one whose deletion was interrupted: it is finished.
 func (s *Store) refuse(ctx context.Context, b *catalog.Bucket, c index.Code) error {

@@ -54,7 +54,10 @@ type Options struct {
 	Blocks  block.Store
 	Catalog *catalog.Client
 	Clock   Clock // default time.Now
-	Logger  *slog.Logger
+	// LockClock is what the end of a retention is held against. It may be behind, and should never be ahead: a lock must not end
+	// early because a clock is wrong. Default: Clock, but never by more than 15 minutes ahead of what has passed since New.
+	LockClock Clock
+	Logger    *slog.Logger
 	// Full tells that the disk of the metadata has only its reserve left. Then what adds to it is refused with ErrNoSpace, and
 	// deletions go on. It is asked on every write. Default: never.
 	Full     func() bool
@@ -68,6 +71,7 @@ type Store struct {
 	blocks   block.Store
 	catalog  *catalog.Client
 	now      Clock
+	lockNow  Clock
 	log      *slog.Logger
 	full     func() bool
 	settings Settings
@@ -83,12 +87,16 @@ func New(o Options) *Store {
 		blocks:   o.Blocks,
 		catalog:  o.Catalog,
 		now:      o.Clock,
+		lockNow:  o.LockClock,
 		log:      o.Logger,
 		full:     o.Full,
 		settings: o.Settings.withDefaults(),
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.lockNow == nil {
+		s.lockNow = heldBack(s.now, time.Now)
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -189,6 +197,14 @@ func refusal(c index.Code) error {
 		return ErrNotEmpty
 	case index.QuotaExceeded:
 		return ErrQuota
+	case index.Locked:
+		return ErrLocked
+	case index.NoObjectLock:
+		return ErrNoObjectLock
+	case index.StateConflict:
+		return ErrBucketState
+	case index.IsDeleteMarker:
+		return ErrDeleteMarker
 	case index.SourceChanged:
 		return errSourceChanged
 	case index.PartsChanged, index.EpochTooOld:

@@ -24,6 +24,12 @@ var (
 	ErrNoObject = errors.New("store: object not found")
 	// ErrDeleteMarker reports that the version asked for is a delete marker.
 	ErrDeleteMarker = errors.New("store: version is a delete marker")
+	// ErrLocked reports that a retention or a legal hold keeps the version.
+	ErrLocked = errors.New("store: version is locked")
+	// ErrNoObjectLock reports that the bucket has no Object Lock.
+	ErrNoObjectLock = errors.New("store: bucket has no object lock")
+	// ErrBucketState reports that the bucket's versioning or Object Lock does not allow the change.
+	ErrBucketState = errors.New("store: not with the bucket's versioning or object lock")
 	// ErrPrecondition reports that a condition of a write did not hold. Nothing was changed.
 	ErrPrecondition = errors.New("store: precondition failed")
 	// ErrNoUpload reports that the multipart upload is not in progress.
@@ -79,6 +85,7 @@ type Object struct {
 type PutOptions struct {
 	Key  string
 	Meta index.Meta
+	Lock index.Lock // the zero Lock: what the bucket's rule says
 	// Body is read to its end. An error from it ends the put, and nothing is stored.
 	Body io.Reader
 	// Size is the length of the body in bytes. A body that is shorter or longer is ErrSizeMismatch. -1: not known.
@@ -98,12 +105,14 @@ type DeleteOptions struct {
 	VersionID *id.Version // nil: the object, not one version of it
 	Condition index.Condition
 	Owner     id.Account // of a delete marker
+	// Bypass removes a version in spite of a retention in Governance mode. Whether the client may do so is for the face to ask.
+	Bypass bool
 }
 
 // DeleteResult is the answer to one deletion.
 type DeleteResult struct {
 	Key string
-	// VersionID of the version that was removed, or of the marker that was made; nil in a bucket without versioning.
+	// VersionID of the version that was asked for, or of the marker that was made; else nil.
 	VersionID    *id.Version
 	DeleteMarker bool // a delete marker was made or removed
 	Err          error
@@ -115,6 +124,7 @@ type CopyOptions struct {
 	SourceBucket *catalog.Bucket
 	Key          string
 	Meta         index.Meta // of the copy
+	Lock         index.Lock // of the copy, as in PutOptions: the source's is not copied
 	// Sums: if an algorithm is named that the source does not have as a full-object checksum, the content is read to compute it.
 	Sum       checksum.Algorithm
 	Condition index.Condition
@@ -124,6 +134,7 @@ type CopyOptions struct {
 type UploadOptions struct {
 	Key       string
 	Meta      index.Meta
+	Lock      index.Lock // as in PutOptions
 	Initiator id.Account
 }
 
@@ -182,6 +193,17 @@ type BucketOptions struct {
 	Name   string
 	Key    *catalog.AccessKey // who asks; the bucket belongs to its account
 	Region string
+	// ObjectLock makes it a bucket with Object Lock, and so with versioning.
+	ObjectLock bool
+}
+
+// RetentionOptions describe a PutObjectRetention.
+type RetentionOptions struct {
+	Key       string
+	VersionID *id.Version // nil: the object's version
+	Mode      index.LockMode
+	Until     time.Time // zero exactly with index.NoRetention
+	Bypass    bool      // as in DeleteOptions
 }
 
 // Summary is a bucket with its counts.

@@ -79,7 +79,7 @@ func (x Release_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Release_Kind.Descriptor instead.
 func (Release_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{13, 0}
+	return file_index_proto_rawDescGZIP(), []int{15, 0}
 }
 
 type Machine struct {
@@ -167,6 +167,8 @@ type Bucket struct {
 	Uploads       int64                  `protobuf:"varint,5,opt,name=uploads,proto3" json:"uploads,omitempty"`
 	UploadBytes   int64                  `protobuf:"varint,6,opt,name=upload_bytes,json=uploadBytes,proto3" json:"upload_bytes,omitempty"`
 	Sealed        bool                   `protobuf:"varint,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Versioning    uint32                 `protobuf:"varint,8,opt,name=versioning,proto3" json:"versioning,omitempty"` // 0 never, 1 Enabled, 2 Suspended
+	Lock          *LockRule              `protobuf:"bytes,9,opt,name=lock,proto3" json:"lock,omitempty"`              // absent: no Object Lock
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +252,142 @@ func (x *Bucket) GetSealed() bool {
 	return false
 }
 
+func (x *Bucket) GetVersioning() uint32 {
+	if x != nil {
+		return x.Versioning
+	}
+	return 0
+}
+
+func (x *Bucket) GetLock() *LockRule {
+	if x != nil {
+		return x.Lock
+	}
+	return nil
+}
+
+// LockRule is a bucket's Object Lock; once there it stays.
+type LockRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          uint32                 `protobuf:"varint,1,opt,name=mode,proto3" json:"mode,omitempty"` // of the default retention: 1 GOVERNANCE, 2 COMPLIANCE; 0: there is none
+	Days          uint32                 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"` // of the default retention: this or years
+	Years         uint32                 `protobuf:"varint,3,opt,name=years,proto3" json:"years,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockRule) Reset() {
+	*x = LockRule{}
+	mi := &file_index_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockRule) ProtoMessage() {}
+
+func (x *LockRule) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockRule.ProtoReflect.Descriptor instead.
+func (*LockRule) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LockRule) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *LockRule) GetDays() uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *LockRule) GetYears() uint32 {
+	if x != nil {
+		return x.Years
+	}
+	return 0
+}
+
+// Lock is what keeps one version from being deleted.
+type Lock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          uint32                 `protobuf:"varint,1,opt,name=mode,proto3" json:"mode,omitempty"`   // as in LockRule
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"` // milliseconds since 1970
+	Hold          uint32                 `protobuf:"varint,3,opt,name=hold,proto3" json:"hold,omitempty"`   // 0 never said, 1 OFF, 2 ON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lock) Reset() {
+	*x = Lock{}
+	mi := &file_index_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lock) ProtoMessage() {}
+
+func (x *Lock) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lock.ProtoReflect.Descriptor instead.
+func (*Lock) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Lock) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Lock) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Lock) GetHold() uint32 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
 type Checksum struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Algorithm     uint32                 `protobuf:"varint,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"` // 1 CRC32, 2 CRC32C, 3 CRC64NVME, 4 SHA1, 5 SHA256, 6 MD5
@@ -262,7 +400,7 @@ type Checksum struct {
 
 func (x *Checksum) Reset() {
 	*x = Checksum{}
-	mi := &file_index_proto_msgTypes[2]
+	mi := &file_index_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +412,7 @@ func (x *Checksum) String() string {
 func (*Checksum) ProtoMessage() {}
 
 func (x *Checksum) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[2]
+	mi := &file_index_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +425,7 @@ func (x *Checksum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checksum.ProtoReflect.Descriptor instead.
 func (*Checksum) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{2}
+	return file_index_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Checksum) GetAlgorithm() uint32 {
@@ -336,13 +474,14 @@ type Record struct {
 	Meta          []byte                 `protobuf:"bytes,12,opt,name=meta,proto3" json:"meta,omitempty"`                                     // a Meta message
 	Null          bool                   `protobuf:"varint,13,opt,name=null,proto3" json:"null,omitempty"`                                    // the version id is S3's "null"; random means nothing
 	Extents       uint32                 `protobuf:"varint,14,opt,name=extents,proto3" json:"extents,omitempty"`                              // how many its payload has: tells whether the payload must be read to drop it
+	Lock          *Lock                  `protobuf:"bytes,15,opt,name=lock,proto3" json:"lock,omitempty"`                                     // absent: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_index_proto_msgTypes[3]
+	mi := &file_index_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +493,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[3]
+	mi := &file_index_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +506,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{3}
+	return file_index_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Record) GetSeq() uint64 {
@@ -468,6 +607,13 @@ func (x *Record) GetExtents() uint32 {
 	return 0
 }
 
+func (x *Record) GetLock() *Lock {
+	if x != nil {
+		return x.Lock
+	}
+	return nil
+}
+
 type Pair struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -478,7 +624,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_index_proto_msgTypes[4]
+	mi := &file_index_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +636,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[4]
+	mi := &file_index_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +649,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{4}
+	return file_index_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Pair) GetName() []byte {
@@ -533,7 +679,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_index_proto_msgTypes[5]
+	mi := &file_index_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +691,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[5]
+	mi := &file_index_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +704,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{5}
+	return file_index_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Meta) GetHeaders() []*Pair {
@@ -608,7 +754,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_index_proto_msgTypes[6]
+	mi := &file_index_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +766,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[6]
+	mi := &file_index_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +779,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{6}
+	return file_index_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Extent) GetHash() []byte {
@@ -678,7 +824,7 @@ type PartRef struct {
 
 func (x *PartRef) Reset() {
 	*x = PartRef{}
-	mi := &file_index_proto_msgTypes[7]
+	mi := &file_index_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +836,7 @@ func (x *PartRef) String() string {
 func (*PartRef) ProtoMessage() {}
 
 func (x *PartRef) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[7]
+	mi := &file_index_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +849,7 @@ func (x *PartRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartRef.ProtoReflect.Descriptor instead.
 func (*PartRef) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{7}
+	return file_index_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PartRef) GetNumber() uint32 {
@@ -759,7 +905,7 @@ type Payload struct {
 
 func (x *Payload) Reset() {
 	*x = Payload{}
-	mi := &file_index_proto_msgTypes[8]
+	mi := &file_index_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +917,7 @@ func (x *Payload) String() string {
 func (*Payload) ProtoMessage() {}
 
 func (x *Payload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[8]
+	mi := &file_index_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +930,7 @@ func (x *Payload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payload.ProtoReflect.Descriptor instead.
 func (*Payload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{8}
+	return file_index_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Payload) GetInline() []byte {
@@ -815,13 +961,14 @@ type Upload struct {
 	Owner         []byte                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
 	StorageClass  []byte                 `protobuf:"bytes,4,opt,name=storage_class,json=storageClass,proto3" json:"storage_class,omitempty"`
 	Meta          []byte                 `protobuf:"bytes,5,opt,name=meta,proto3" json:"meta,omitempty"` // a Meta message
+	Lock          *Lock                  `protobuf:"bytes,6,opt,name=lock,proto3" json:"lock,omitempty"` // that the version will have
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Upload) Reset() {
 	*x = Upload{}
-	mi := &file_index_proto_msgTypes[9]
+	mi := &file_index_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +980,7 @@ func (x *Upload) String() string {
 func (*Upload) ProtoMessage() {}
 
 func (x *Upload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[9]
+	mi := &file_index_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +993,7 @@ func (x *Upload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upload.ProtoReflect.Descriptor instead.
 func (*Upload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{9}
+	return file_index_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Upload) GetInitiated() int64 {
@@ -884,6 +1031,13 @@ func (x *Upload) GetMeta() []byte {
 	return nil
 }
 
+func (x *Upload) GetLock() *Lock {
+	if x != nil {
+		return x.Lock
+	}
+	return nil
+}
+
 type Part struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -898,7 +1052,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_index_proto_msgTypes[10]
+	mi := &file_index_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1064,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[10]
+	mi := &file_index_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1077,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{10}
+	return file_index_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Part) GetSeq() uint64 {
@@ -981,7 +1135,7 @@ type Reference struct {
 
 func (x *Reference) Reset() {
 	*x = Reference{}
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1147,7 @@ func (x *Reference) String() string {
 func (*Reference) ProtoMessage() {}
 
 func (x *Reference) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1160,7 @@ func (x *Reference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reference.ProtoReflect.Descriptor instead.
 func (*Reference) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{11}
+	return file_index_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Reference) GetCount() uint64 {
@@ -1055,7 +1209,7 @@ type Garbage struct {
 
 func (x *Garbage) Reset() {
 	*x = Garbage{}
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1221,7 @@ func (x *Garbage) String() string {
 func (*Garbage) ProtoMessage() {}
 
 func (x *Garbage) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1234,7 @@ func (x *Garbage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Garbage.ProtoReflect.Descriptor instead.
 func (*Garbage) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{12}
+	return file_index_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Garbage) GetSize() uint32 {
@@ -1118,7 +1272,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1284,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1297,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{13}
+	return file_index_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Release) GetKind() Release_Kind {
@@ -1198,7 +1352,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1364,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1377,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{14}
+	return file_index_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Condition) GetIfMatch() [][]byte {
@@ -1250,7 +1404,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1416,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1429,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{15}
+	return file_index_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Limits) GetBytes() int64 {
@@ -1299,7 +1453,6 @@ type Put struct {
 	Record        *Record                `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
 	Payload       *Payload               `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`
 	Random        uint64                 `protobuf:"fixed64,5,opt,name=random,proto3" json:"random,omitempty"`
-	Versioning    uint32                 `protobuf:"varint,6,opt,name=versioning,proto3" json:"versioning,omitempty"`
 	Condition     *Condition             `protobuf:"bytes,7,opt,name=condition,proto3" json:"condition,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,8,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Copied        bool                   `protobuf:"varint,9,opt,name=copied,proto3" json:"copied,omitempty"`
@@ -1310,7 +1463,7 @@ type Put struct {
 
 func (x *Put) Reset() {
 	*x = Put{}
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1475,7 @@ func (x *Put) String() string {
 func (*Put) ProtoMessage() {}
 
 func (x *Put) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1488,7 @@ func (x *Put) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Put.ProtoReflect.Descriptor instead.
 func (*Put) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{16}
+	return file_index_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Put) GetBucket() uint64 {
@@ -1373,13 +1526,6 @@ func (x *Put) GetRandom() uint64 {
 	return 0
 }
 
-func (x *Put) GetVersioning() uint32 {
-	if x != nil {
-		return x.Versioning
-	}
-	return 0
-}
-
 func (x *Put) GetCondition() *Condition {
 	if x != nil {
 		return x.Condition
@@ -1413,18 +1559,19 @@ type Delete struct {
 	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	VersionId     []byte                 `protobuf:"bytes,3,opt,name=version_id,json=versionId,proto3" json:"version_id,omitempty"` // 16 bytes; absent: the object
-	Versioning    uint32                 `protobuf:"varint,4,opt,name=versioning,proto3" json:"versioning,omitempty"`
 	Condition     *Condition             `protobuf:"bytes,5,opt,name=condition,proto3" json:"condition,omitempty"`
 	Modified      int64                  `protobuf:"varint,6,opt,name=modified,proto3" json:"modified,omitempty"`
 	Random        uint64                 `protobuf:"fixed64,7,opt,name=random,proto3" json:"random,omitempty"`
 	Owner         []byte                 `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
+	Now           int64                  `protobuf:"varint,9,opt,name=now,proto3" json:"now,omitempty"`        // what locks are held against, in milliseconds since 1970
+	Bypass        bool                   `protobuf:"varint,10,opt,name=bypass,proto3" json:"bypass,omitempty"` // of governance retention
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Delete) Reset() {
 	*x = Delete{}
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1583,7 @@ func (x *Delete) String() string {
 func (*Delete) ProtoMessage() {}
 
 func (x *Delete) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1596,7 @@ func (x *Delete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delete.ProtoReflect.Descriptor instead.
 func (*Delete) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{17}
+	return file_index_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Delete) GetBucket() uint64 {
@@ -1471,13 +1618,6 @@ func (x *Delete) GetVersionId() []byte {
 		return x.VersionId
 	}
 	return nil
-}
-
-func (x *Delete) GetVersioning() uint32 {
-	if x != nil {
-		return x.Versioning
-	}
-	return 0
 }
 
 func (x *Delete) GetCondition() *Condition {
@@ -1508,6 +1648,20 @@ func (x *Delete) GetOwner() []byte {
 	return nil
 }
 
+func (x *Delete) GetNow() int64 {
+	if x != nil {
+		return x.Now
+	}
+	return 0
+}
+
+func (x *Delete) GetBypass() bool {
+	if x != nil {
+		return x.Bypass
+	}
+	return false
+}
+
 type DeleteMany struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
@@ -1518,7 +1672,7 @@ type DeleteMany struct {
 
 func (x *DeleteMany) Reset() {
 	*x = DeleteMany{}
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1684,7 @@ func (x *DeleteMany) String() string {
 func (*DeleteMany) ProtoMessage() {}
 
 func (x *DeleteMany) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1697,7 @@ func (x *DeleteMany) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMany.ProtoReflect.Descriptor instead.
 func (*DeleteMany) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{18}
+	return file_index_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteMany) GetBucket() uint64 {
@@ -1572,7 +1726,7 @@ type CreateUpload struct {
 
 func (x *CreateUpload) Reset() {
 	*x = CreateUpload{}
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1738,7 @@ func (x *CreateUpload) String() string {
 func (*CreateUpload) ProtoMessage() {}
 
 func (x *CreateUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1751,7 @@ func (x *CreateUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUpload.ProtoReflect.Descriptor instead.
 func (*CreateUpload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{19}
+	return file_index_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateUpload) GetBucket() uint64 {
@@ -1644,7 +1798,7 @@ type PutPart struct {
 
 func (x *PutPart) Reset() {
 	*x = PutPart{}
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1810,7 @@ func (x *PutPart) String() string {
 func (*PutPart) ProtoMessage() {}
 
 func (x *PutPart) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1823,7 @@ func (x *PutPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPart.ProtoReflect.Descriptor instead.
 func (*PutPart) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{20}
+	return file_index_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PutPart) GetBucket() uint64 {
@@ -1736,7 +1890,6 @@ type CompleteUpload struct {
 	Record        *Record                `protobuf:"bytes,4,opt,name=record,proto3" json:"record,omitempty"`
 	Parts         []*PartRef             `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
 	Random        uint64                 `protobuf:"fixed64,6,opt,name=random,proto3" json:"random,omitempty"`
-	Versioning    uint32                 `protobuf:"varint,7,opt,name=versioning,proto3" json:"versioning,omitempty"`
 	Condition     *Condition             `protobuf:"bytes,8,opt,name=condition,proto3" json:"condition,omitempty"`
 	Limits        *Limits                `protobuf:"bytes,9,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1745,7 +1898,7 @@ type CompleteUpload struct {
 
 func (x *CompleteUpload) Reset() {
 	*x = CompleteUpload{}
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1910,7 @@ func (x *CompleteUpload) String() string {
 func (*CompleteUpload) ProtoMessage() {}
 
 func (x *CompleteUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1923,7 @@ func (x *CompleteUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteUpload.ProtoReflect.Descriptor instead.
 func (*CompleteUpload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{21}
+	return file_index_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CompleteUpload) GetBucket() uint64 {
@@ -1815,13 +1968,6 @@ func (x *CompleteUpload) GetRandom() uint64 {
 	return 0
 }
 
-func (x *CompleteUpload) GetVersioning() uint32 {
-	if x != nil {
-		return x.Versioning
-	}
-	return 0
-}
-
 func (x *CompleteUpload) GetCondition() *Condition {
 	if x != nil {
 		return x.Condition
@@ -1847,7 +1993,7 @@ type AbortUpload struct {
 
 func (x *AbortUpload) Reset() {
 	*x = AbortUpload{}
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2005,7 @@ func (x *AbortUpload) String() string {
 func (*AbortUpload) ProtoMessage() {}
 
 func (x *AbortUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2018,7 @@ func (x *AbortUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortUpload.ProtoReflect.Descriptor instead.
 func (*AbortUpload) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{22}
+	return file_index_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AbortUpload) GetBucket() uint64 {
@@ -1905,7 +2051,7 @@ type SealBucket struct {
 
 func (x *SealBucket) Reset() {
 	*x = SealBucket{}
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2063,7 @@ func (x *SealBucket) String() string {
 func (*SealBucket) ProtoMessage() {}
 
 func (x *SealBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2076,7 @@ func (x *SealBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealBucket.ProtoReflect.Descriptor instead.
 func (*SealBucket) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{23}
+	return file_index_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SealBucket) GetBucket() uint64 {
@@ -1950,7 +2096,7 @@ type ReleaseSome struct {
 
 func (x *ReleaseSome) Reset() {
 	*x = ReleaseSome{}
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2108,7 @@ func (x *ReleaseSome) String() string {
 func (*ReleaseSome) ProtoMessage() {}
 
 func (x *ReleaseSome) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2121,7 @@ func (x *ReleaseSome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSome.ProtoReflect.Descriptor instead.
 func (*ReleaseSome) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{24}
+	return file_index_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReleaseSome) GetMax() uint32 {
@@ -2002,7 +2148,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2160,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2173,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{25}
+	return file_index_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Address) GetBucket() uint64 {
@@ -2054,7 +2200,7 @@ type DoomBlocks struct {
 
 func (x *DoomBlocks) Reset() {
 	*x = DoomBlocks{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2212,7 @@ func (x *DoomBlocks) String() string {
 func (*DoomBlocks) ProtoMessage() {}
 
 func (x *DoomBlocks) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2225,7 @@ func (x *DoomBlocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoomBlocks.ProtoReflect.Descriptor instead.
 func (*DoomBlocks) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DoomBlocks) GetBlocks() []*Address {
@@ -2106,7 +2252,7 @@ type Buried struct {
 
 func (x *Buried) Reset() {
 	*x = Buried{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2264,7 @@ func (x *Buried) String() string {
 func (*Buried) ProtoMessage() {}
 
 func (x *Buried) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2277,7 @@ func (x *Buried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Buried.ProtoReflect.Descriptor instead.
 func (*Buried) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Buried) GetBlocks() []*Address {
@@ -2146,6 +2292,346 @@ func (x *Buried) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+type SetVersioning struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"` // as in Bucket
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetVersioning) Reset() {
+	*x = SetVersioning{}
+	mi := &file_index_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetVersioning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetVersioning) ProtoMessage() {}
+
+func (x *SetVersioning) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetVersioning.ProtoReflect.Descriptor instead.
+func (*SetVersioning) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SetVersioning) GetBucket() uint64 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *SetVersioning) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+type SetLockRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Rule          *LockRule              `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	Fresh         bool                   `protobuf:"varint,3,opt,name=fresh,proto3" json:"fresh,omitempty"` // the bucket was just made: it becomes versioned in the same step
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLockRule) Reset() {
+	*x = SetLockRule{}
+	mi := &file_index_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLockRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLockRule) ProtoMessage() {}
+
+func (x *SetLockRule) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLockRule.ProtoReflect.Descriptor instead.
+func (*SetLockRule) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SetLockRule) GetBucket() uint64 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *SetLockRule) GetRule() *LockRule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *SetLockRule) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+type SetTags struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	VersionId     []byte                 `protobuf:"bytes,3,opt,name=version_id,json=versionId,proto3" json:"version_id,omitempty"` // 16 bytes; absent: the object
+	Tags          []*Pair                `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTags) Reset() {
+	*x = SetTags{}
+	mi := &file_index_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTags) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTags) ProtoMessage() {}
+
+func (x *SetTags) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTags.ProtoReflect.Descriptor instead.
+func (*SetTags) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SetTags) GetBucket() uint64 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *SetTags) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *SetTags) GetVersionId() []byte {
+	if x != nil {
+		return x.VersionId
+	}
+	return nil
+}
+
+func (x *SetTags) GetTags() []*Pair {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+type SetRetention struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	VersionId     []byte                 `protobuf:"bytes,3,opt,name=version_id,json=versionId,proto3" json:"version_id,omitempty"` // 16 bytes; absent: the object
+	Mode          uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`                           // as in LockRule
+	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"`                         // milliseconds since 1970
+	Now           int64                  `protobuf:"varint,6,opt,name=now,proto3" json:"now,omitempty"`                             // what locks are held against, in milliseconds since 1970
+	Bypass        bool                   `protobuf:"varint,7,opt,name=bypass,proto3" json:"bypass,omitempty"`                       // of governance retention
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRetention) Reset() {
+	*x = SetRetention{}
+	mi := &file_index_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRetention) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRetention) ProtoMessage() {}
+
+func (x *SetRetention) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRetention.ProtoReflect.Descriptor instead.
+func (*SetRetention) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetRetention) GetBucket() uint64 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *SetRetention) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *SetRetention) GetVersionId() []byte {
+	if x != nil {
+		return x.VersionId
+	}
+	return nil
+}
+
+func (x *SetRetention) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *SetRetention) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *SetRetention) GetNow() int64 {
+	if x != nil {
+		return x.Now
+	}
+	return 0
+}
+
+func (x *SetRetention) GetBypass() bool {
+	if x != nil {
+		return x.Bypass
+	}
+	return false
+}
+
+type SetHold struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	VersionId     []byte                 `protobuf:"bytes,3,opt,name=version_id,json=versionId,proto3" json:"version_id,omitempty"` // 16 bytes; absent: the object
+	On            bool                   `protobuf:"varint,4,opt,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetHold) Reset() {
+	*x = SetHold{}
+	mi := &file_index_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetHold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetHold) ProtoMessage() {}
+
+func (x *SetHold) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetHold.ProtoReflect.Descriptor instead.
+func (*SetHold) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetHold) GetBucket() uint64 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *SetHold) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *SetHold) GetVersionId() []byte {
+	if x != nil {
+		return x.VersionId
+	}
+	return nil
+}
+
+func (x *SetHold) GetOn() bool {
+	if x != nil {
+		return x.On
+	}
+	return false
 }
 
 type Command struct {
@@ -2163,6 +2649,11 @@ type Command struct {
 	//	*Command_Release
 	//	*Command_Doom
 	//	*Command_Buried
+	//	*Command_SetVersioning
+	//	*Command_SetLockRule
+	//	*Command_SetTags
+	//	*Command_SetRetention
+	//	*Command_SetHold
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2170,7 +2661,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2673,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2686,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Command) GetKind() isCommand_Kind {
@@ -2304,6 +2795,51 @@ func (x *Command) GetBuried() *Buried {
 	return nil
 }
 
+func (x *Command) GetSetVersioning() *SetVersioning {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetVersioning); ok {
+			return x.SetVersioning
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetLockRule() *SetLockRule {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetLockRule); ok {
+			return x.SetLockRule
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetTags() *SetTags {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetTags); ok {
+			return x.SetTags
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetRetention() *SetRetention {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetRetention); ok {
+			return x.SetRetention
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetHold() *SetHold {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetHold); ok {
+			return x.SetHold
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -2352,6 +2888,26 @@ type Command_Buried struct {
 	Buried *Buried `protobuf:"bytes,11,opt,name=buried,proto3,oneof"`
 }
 
+type Command_SetVersioning struct {
+	SetVersioning *SetVersioning `protobuf:"bytes,12,opt,name=set_versioning,json=setVersioning,proto3,oneof"`
+}
+
+type Command_SetLockRule struct {
+	SetLockRule *SetLockRule `protobuf:"bytes,13,opt,name=set_lock_rule,json=setLockRule,proto3,oneof"`
+}
+
+type Command_SetTags struct {
+	SetTags *SetTags `protobuf:"bytes,14,opt,name=set_tags,json=setTags,proto3,oneof"`
+}
+
+type Command_SetRetention struct {
+	SetRetention *SetRetention `protobuf:"bytes,15,opt,name=set_retention,json=setRetention,proto3,oneof"`
+}
+
+type Command_SetHold struct {
+	SetHold *SetHold `protobuf:"bytes,16,opt,name=set_hold,json=setHold,proto3,oneof"`
+}
+
 func (*Command_Put) isCommand_Kind() {}
 
 func (*Command_Delete) isCommand_Kind() {}
@@ -2374,6 +2930,16 @@ func (*Command_Doom) isCommand_Kind() {}
 
 func (*Command_Buried) isCommand_Kind() {}
 
+func (*Command_SetVersioning) isCommand_Kind() {}
+
+func (*Command_SetLockRule) isCommand_Kind() {}
+
+func (*Command_SetTags) isCommand_Kind() {}
+
+func (*Command_SetRetention) isCommand_Kind() {}
+
+func (*Command_SetHold) isCommand_Kind() {}
+
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -2385,13 +2951,14 @@ type Result struct {
 	Results       []*Result              `protobuf:"bytes,7,rep,name=results,proto3" json:"results,omitempty"`
 	Doomed        []*Address             `protobuf:"bytes,8,rep,name=doomed,proto3" json:"doomed,omitempty"`
 	Latest        bool                   `protobuf:"varint,9,opt,name=latest,proto3" json:"latest,omitempty"`
+	Versioned     bool                   `protobuf:"varint,10,opt,name=versioned,proto3" json:"versioned,omitempty"` // the bucket's versioning was ever set
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2403,7 +2970,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2416,7 +2983,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Result) GetCode() uint32 {
@@ -2482,6 +3049,13 @@ func (x *Result) GetLatest() bool {
 	return false
 }
 
+func (x *Result) GetVersioned() bool {
+	if x != nil {
+		return x.Versioned
+	}
+	return false
+}
+
 var File_index_proto protoreflect.FileDescriptor
 
 const file_index_proto_rawDesc = "" +
@@ -2492,7 +3066,7 @@ const file_index_proto_rawDesc = "" +
 	"\x05floor\x18\x02 \x01(\x04R\x05floor\x12\x1a\n" +
 	"\breleases\x18\x03 \x01(\x03R\breleases\x12\x1a\n" +
 	"\breleased\x18\x04 \x01(\x04R\breleased\x12\x16\n" +
-	"\x06forgot\x18\x05 \x01(\x04R\x06forgot\"\xc4\x01\n" +
+	"\x06forgot\x18\x05 \x01(\x04R\x06forgot\"\x90\x02\n" +
 	"\x06Bucket\x12\x19\n" +
 	"\bnext_seq\x18\x01 \x01(\x04R\anextSeq\x12\x18\n" +
 	"\aobjects\x18\x02 \x01(\x03R\aobjects\x12\x1a\n" +
@@ -2500,12 +3074,24 @@ const file_index_proto_rawDesc = "" +
 	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\auploads\x18\x05 \x01(\x03R\auploads\x12!\n" +
 	"\fupload_bytes\x18\x06 \x01(\x03R\vuploadBytes\x12\x16\n" +
-	"\x06sealed\x18\a \x01(\bR\x06sealed\"d\n" +
+	"\x06sealed\x18\a \x01(\bR\x06sealed\x12\x1e\n" +
+	"\n" +
+	"versioning\x18\b \x01(\rR\n" +
+	"versioning\x12*\n" +
+	"\x04lock\x18\t \x01(\v2\x16.grange.index.LockRuleR\x04lock\"H\n" +
+	"\bLockRule\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\rR\x04mode\x12\x12\n" +
+	"\x04days\x18\x02 \x01(\rR\x04days\x12\x14\n" +
+	"\x05years\x18\x03 \x01(\rR\x05years\"D\n" +
+	"\x04Lock\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\rR\x04mode\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x12\n" +
+	"\x04hold\x18\x03 \x01(\rR\x04hold\"d\n" +
 	"\bChecksum\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\rR\talgorithm\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\rR\x04type\x12\x10\n" +
 	"\x03sum\x18\x03 \x01(\fR\x03sum\x12\x14\n" +
-	"\x05parts\x18\x04 \x01(\rR\x05parts\"\xfa\x02\n" +
+	"\x05parts\x18\x04 \x01(\rR\x05parts\"\xa2\x03\n" +
 	"\x06Record\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
 	"\x06random\x18\x02 \x01(\x06R\x06random\x12#\n" +
@@ -2521,7 +3107,8 @@ const file_index_proto_rawDesc = "" +
 	"\rstorage_class\x18\v \x01(\fR\fstorageClass\x12\x12\n" +
 	"\x04meta\x18\f \x01(\fR\x04meta\x12\x12\n" +
 	"\x04null\x18\r \x01(\bR\x04null\x12\x18\n" +
-	"\aextents\x18\x0e \x01(\rR\aextents\"0\n" +
+	"\aextents\x18\x0e \x01(\rR\aextents\x12&\n" +
+	"\x04lock\x18\x0f \x01(\v2\x12.grange.index.LockR\x04lock\"0\n" +
 	"\x04Pair\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\xd8\x01\n" +
@@ -2546,13 +3133,14 @@ const file_index_proto_rawDesc = "" +
 	"\aPayload\x12\x16\n" +
 	"\x06inline\x18\x01 \x01(\fR\x06inline\x12.\n" +
 	"\aextents\x18\x02 \x03(\v2\x14.grange.index.ExtentR\aextents\x12+\n" +
-	"\x05parts\x18\x03 \x03(\v2\x15.grange.index.PartRefR\x05parts\"\x93\x01\n" +
+	"\x05parts\x18\x03 \x03(\v2\x15.grange.index.PartRefR\x05parts\"\xbb\x01\n" +
 	"\x06Upload\x12\x1c\n" +
 	"\tinitiated\x18\x01 \x01(\x03R\tinitiated\x12\x1c\n" +
 	"\tinitiator\x18\x02 \x01(\fR\tinitiator\x12\x14\n" +
 	"\x05owner\x18\x03 \x01(\fR\x05owner\x12#\n" +
 	"\rstorage_class\x18\x04 \x01(\fR\fstorageClass\x12\x12\n" +
-	"\x04meta\x18\x05 \x01(\fR\x04meta\"\xaa\x01\n" +
+	"\x04meta\x18\x05 \x01(\fR\x04meta\x12&\n" +
+	"\x04lock\x18\x06 \x01(\v2\x12.grange.index.LockR\x04lock\"\xaa\x01\n" +
 	"\x04Part\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
@@ -2590,33 +3178,30 @@ const file_index_proto_rawDesc = "" +
 	"\rif_none_match\x18\x02 \x03(\fR\vifNoneMatch\"8\n" +
 	"\x06Limits\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x18\n" +
-	"\aobjects\x18\x02 \x01(\x03R\aobjects\"\xd9\x02\n" +
+	"\aobjects\x18\x02 \x01(\x03R\aobjects\"\xbf\x02\n" +
 	"\x03Put\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12,\n" +
 	"\x06record\x18\x03 \x01(\v2\x14.grange.index.RecordR\x06record\x12/\n" +
 	"\apayload\x18\x04 \x01(\v2\x15.grange.index.PayloadR\apayload\x12\x16\n" +
-	"\x06random\x18\x05 \x01(\x06R\x06random\x12\x1e\n" +
-	"\n" +
-	"versioning\x18\x06 \x01(\rR\n" +
-	"versioning\x125\n" +
+	"\x06random\x18\x05 \x01(\x06R\x06random\x125\n" +
 	"\tcondition\x18\a \x01(\v2\x17.grange.index.ConditionR\tcondition\x12\x14\n" +
 	"\x05epoch\x18\b \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06copied\x18\t \x01(\bR\x06copied\x12,\n" +
 	"\x06limits\x18\n" +
-	" \x01(\v2\x14.grange.index.LimitsR\x06limits\"\xf2\x01\n" +
+	" \x01(\v2\x14.grange.index.LimitsR\x06limitsJ\x04\b\x06\x10\a\"\x82\x02\n" +
 	"\x06Delete\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
 	"\n" +
-	"version_id\x18\x03 \x01(\fR\tversionId\x12\x1e\n" +
-	"\n" +
-	"versioning\x18\x04 \x01(\rR\n" +
-	"versioning\x125\n" +
+	"version_id\x18\x03 \x01(\fR\tversionId\x125\n" +
 	"\tcondition\x18\x05 \x01(\v2\x17.grange.index.ConditionR\tcondition\x12\x1a\n" +
 	"\bmodified\x18\x06 \x01(\x03R\bmodified\x12\x16\n" +
 	"\x06random\x18\a \x01(\x06R\x06random\x12\x14\n" +
-	"\x05owner\x18\b \x01(\fR\x05owner\"T\n" +
+	"\x05owner\x18\b \x01(\fR\x05owner\x12\x10\n" +
+	"\x03now\x18\t \x01(\x03R\x03now\x12\x16\n" +
+	"\x06bypass\x18\n" +
+	" \x01(\bR\x06bypassJ\x04\b\x04\x10\x05\"T\n" +
 	"\n" +
 	"DeleteMany\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12.\n" +
@@ -2634,19 +3219,16 @@ const file_index_proto_rawDesc = "" +
 	"\x04part\x18\x05 \x01(\v2\x12.grange.index.PartR\x04part\x12/\n" +
 	"\apayload\x18\x06 \x01(\v2\x15.grange.index.PayloadR\apayload\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06copied\x18\b \x01(\bR\x06copied\"\xca\x02\n" +
+	"\x06copied\x18\b \x01(\bR\x06copied\"\xb0\x02\n" +
 	"\x0eCompleteUpload\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
 	"\x06upload\x18\x03 \x01(\fR\x06upload\x12,\n" +
 	"\x06record\x18\x04 \x01(\v2\x14.grange.index.RecordR\x06record\x12+\n" +
 	"\x05parts\x18\x05 \x03(\v2\x15.grange.index.PartRefR\x05parts\x12\x16\n" +
-	"\x06random\x18\x06 \x01(\x06R\x06random\x12\x1e\n" +
-	"\n" +
-	"versioning\x18\a \x01(\rR\n" +
-	"versioning\x125\n" +
+	"\x06random\x18\x06 \x01(\x06R\x06random\x125\n" +
 	"\tcondition\x18\b \x01(\v2\x17.grange.index.ConditionR\tcondition\x12,\n" +
-	"\x06limits\x18\t \x01(\v2\x14.grange.index.LimitsR\x06limits\"O\n" +
+	"\x06limits\x18\t \x01(\v2\x14.grange.index.LimitsR\x06limitsJ\x04\b\a\x10\b\"O\n" +
 	"\vAbortUpload\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
@@ -2667,7 +3249,35 @@ const file_index_proto_rawDesc = "" +
 	"keepEpochs\"M\n" +
 	"\x06Buried\x12-\n" +
 	"\x06blocks\x18\x01 \x03(\v2\x15.grange.index.AddressR\x06blocks\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"\xf9\x04\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\";\n" +
+	"\rSetVersioning\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x12\n" +
+	"\x04mode\x18\x02 \x01(\rR\x04mode\"g\n" +
+	"\vSetLockRule\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12*\n" +
+	"\x04rule\x18\x02 \x01(\v2\x16.grange.index.LockRuleR\x04rule\x12\x14\n" +
+	"\x05fresh\x18\x03 \x01(\bR\x05fresh\"z\n" +
+	"\aSetTags\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
+	"\n" +
+	"version_id\x18\x03 \x01(\fR\tversionId\x12&\n" +
+	"\x04tags\x18\x04 \x03(\v2\x12.grange.index.PairR\x04tags\"\xab\x01\n" +
+	"\fSetRetention\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
+	"\n" +
+	"version_id\x18\x03 \x01(\fR\tversionId\x12\x12\n" +
+	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x03R\x05until\x12\x10\n" +
+	"\x03now\x18\x06 \x01(\x03R\x03now\x12\x16\n" +
+	"\x06bypass\x18\a \x01(\bR\x06bypass\"b\n" +
+	"\aSetHold\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
+	"\n" +
+	"version_id\x18\x03 \x01(\fR\tversionId\x12\x0e\n" +
+	"\x02on\x18\x04 \x01(\bR\x02on\"\xab\a\n" +
 	"\aCommand\x12%\n" +
 	"\x03put\x18\x01 \x01(\v2\x11.grange.index.PutH\x00R\x03put\x12.\n" +
 	"\x06delete\x18\x02 \x01(\v2\x14.grange.index.DeleteH\x00R\x06delete\x12;\n" +
@@ -2682,8 +3292,13 @@ const file_index_proto_rawDesc = "" +
 	"\arelease\x18\t \x01(\v2\x19.grange.index.ReleaseSomeH\x00R\arelease\x12.\n" +
 	"\x04doom\x18\n" +
 	" \x01(\v2\x18.grange.index.DoomBlocksH\x00R\x04doom\x12.\n" +
-	"\x06buried\x18\v \x01(\v2\x14.grange.index.BuriedH\x00R\x06buriedB\x06\n" +
-	"\x04kind\"\xbc\x02\n" +
+	"\x06buried\x18\v \x01(\v2\x14.grange.index.BuriedH\x00R\x06buried\x12D\n" +
+	"\x0eset_versioning\x18\f \x01(\v2\x1b.grange.index.SetVersioningH\x00R\rsetVersioning\x12?\n" +
+	"\rset_lock_rule\x18\r \x01(\v2\x19.grange.index.SetLockRuleH\x00R\vsetLockRule\x122\n" +
+	"\bset_tags\x18\x0e \x01(\v2\x15.grange.index.SetTagsH\x00R\asetTags\x12A\n" +
+	"\rset_retention\x18\x0f \x01(\v2\x1a.grange.index.SetRetentionH\x00R\fsetRetention\x122\n" +
+	"\bset_hold\x18\x10 \x01(\v2\x15.grange.index.SetHoldH\x00R\asetHoldB\x06\n" +
+	"\x04kind\"\xda\x02\n" +
 	"\x06Result\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12.\n" +
 	"\aversion\x18\x02 \x01(\v2\x14.grange.index.RecordR\aversion\x12\x1f\n" +
@@ -2694,7 +3309,9 @@ const file_index_proto_rawDesc = "" +
 	"\amissing\x18\x06 \x03(\fR\amissing\x12.\n" +
 	"\aresults\x18\a \x03(\v2\x14.grange.index.ResultR\aresults\x12-\n" +
 	"\x06doomed\x18\b \x03(\v2\x15.grange.index.AddressR\x06doomed\x12\x16\n" +
-	"\x06latest\x18\t \x01(\bR\x06latestB\x1fZ\x1dgrange/internal/index/indexpbb\x06proto3"
+	"\x06latest\x18\t \x01(\bR\x06latest\x12\x1c\n" +
+	"\tversioned\x18\n" +
+	" \x01(\bR\tversionedB\x1fZ\x1dgrange/internal/index/indexpbb\x06proto3"
 
 var (
 	file_index_proto_rawDescOnce sync.Once
@@ -2709,85 +3326,102 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_index_proto_goTypes = []any{
 	(Release_Kind)(0),      // 0: grange.index.Release.Kind
 	(*Machine)(nil),        // 1: grange.index.Machine
 	(*Bucket)(nil),         // 2: grange.index.Bucket
-	(*Checksum)(nil),       // 3: grange.index.Checksum
-	(*Record)(nil),         // 4: grange.index.Record
-	(*Pair)(nil),           // 5: grange.index.Pair
-	(*Meta)(nil),           // 6: grange.index.Meta
-	(*Extent)(nil),         // 7: grange.index.Extent
-	(*PartRef)(nil),        // 8: grange.index.PartRef
-	(*Payload)(nil),        // 9: grange.index.Payload
-	(*Upload)(nil),         // 10: grange.index.Upload
-	(*Part)(nil),           // 11: grange.index.Part
-	(*Reference)(nil),      // 12: grange.index.Reference
-	(*Garbage)(nil),        // 13: grange.index.Garbage
-	(*Release)(nil),        // 14: grange.index.Release
-	(*Condition)(nil),      // 15: grange.index.Condition
-	(*Limits)(nil),         // 16: grange.index.Limits
-	(*Put)(nil),            // 17: grange.index.Put
-	(*Delete)(nil),         // 18: grange.index.Delete
-	(*DeleteMany)(nil),     // 19: grange.index.DeleteMany
-	(*CreateUpload)(nil),   // 20: grange.index.CreateUpload
-	(*PutPart)(nil),        // 21: grange.index.PutPart
-	(*CompleteUpload)(nil), // 22: grange.index.CompleteUpload
-	(*AbortUpload)(nil),    // 23: grange.index.AbortUpload
-	(*SealBucket)(nil),     // 24: grange.index.SealBucket
-	(*ReleaseSome)(nil),    // 25: grange.index.ReleaseSome
-	(*Address)(nil),        // 26: grange.index.Address
-	(*DoomBlocks)(nil),     // 27: grange.index.DoomBlocks
-	(*Buried)(nil),         // 28: grange.index.Buried
-	(*Command)(nil),        // 29: grange.index.Command
-	(*Result)(nil),         // 30: grange.index.Result
+	(*LockRule)(nil),       // 3: grange.index.LockRule
+	(*Lock)(nil),           // 4: grange.index.Lock
+	(*Checksum)(nil),       // 5: grange.index.Checksum
+	(*Record)(nil),         // 6: grange.index.Record
+	(*Pair)(nil),           // 7: grange.index.Pair
+	(*Meta)(nil),           // 8: grange.index.Meta
+	(*Extent)(nil),         // 9: grange.index.Extent
+	(*PartRef)(nil),        // 10: grange.index.PartRef
+	(*Payload)(nil),        // 11: grange.index.Payload
+	(*Upload)(nil),         // 12: grange.index.Upload
+	(*Part)(nil),           // 13: grange.index.Part
+	(*Reference)(nil),      // 14: grange.index.Reference
+	(*Garbage)(nil),        // 15: grange.index.Garbage
+	(*Release)(nil),        // 16: grange.index.Release
+	(*Condition)(nil),      // 17: grange.index.Condition
+	(*Limits)(nil),         // 18: grange.index.Limits
+	(*Put)(nil),            // 19: grange.index.Put
+	(*Delete)(nil),         // 20: grange.index.Delete
+	(*DeleteMany)(nil),     // 21: grange.index.DeleteMany
+	(*CreateUpload)(nil),   // 22: grange.index.CreateUpload
+	(*PutPart)(nil),        // 23: grange.index.PutPart
+	(*CompleteUpload)(nil), // 24: grange.index.CompleteUpload
+	(*AbortUpload)(nil),    // 25: grange.index.AbortUpload
+	(*SealBucket)(nil),     // 26: grange.index.SealBucket
+	(*ReleaseSome)(nil),    // 27: grange.index.ReleaseSome
+	(*Address)(nil),        // 28: grange.index.Address
+	(*DoomBlocks)(nil),     // 29: grange.index.DoomBlocks
+	(*Buried)(nil),         // 30: grange.index.Buried
+	(*SetVersioning)(nil),  // 31: grange.index.SetVersioning
+	(*SetLockRule)(nil),    // 32: grange.index.SetLockRule
+	(*SetTags)(nil),        // 33: grange.index.SetTags
+	(*SetRetention)(nil),   // 34: grange.index.SetRetention
+	(*SetHold)(nil),        // 35: grange.index.SetHold
+	(*Command)(nil),        // 36: grange.index.Command
+	(*Result)(nil),         // 37: grange.index.Result
 }
 var file_index_proto_depIdxs = []int32{
-	3,  // 0: grange.index.Record.checksum:type_name -> grange.index.Checksum
-	5,  // 1: grange.index.Meta.headers:type_name -> grange.index.Pair
-	5,  // 2: grange.index.Meta.user:type_name -> grange.index.Pair
-	5,  // 3: grange.index.Meta.tags:type_name -> grange.index.Pair
-	3,  // 4: grange.index.PartRef.checksum:type_name -> grange.index.Checksum
-	7,  // 5: grange.index.Payload.extents:type_name -> grange.index.Extent
-	8,  // 6: grange.index.Payload.parts:type_name -> grange.index.PartRef
-	3,  // 7: grange.index.Part.checksum:type_name -> grange.index.Checksum
-	0,  // 8: grange.index.Release.kind:type_name -> grange.index.Release.Kind
-	4,  // 9: grange.index.Put.record:type_name -> grange.index.Record
-	9,  // 10: grange.index.Put.payload:type_name -> grange.index.Payload
-	15, // 11: grange.index.Put.condition:type_name -> grange.index.Condition
-	16, // 12: grange.index.Put.limits:type_name -> grange.index.Limits
-	15, // 13: grange.index.Delete.condition:type_name -> grange.index.Condition
-	18, // 14: grange.index.DeleteMany.deletes:type_name -> grange.index.Delete
-	10, // 15: grange.index.CreateUpload.upload:type_name -> grange.index.Upload
-	11, // 16: grange.index.PutPart.part:type_name -> grange.index.Part
-	9,  // 17: grange.index.PutPart.payload:type_name -> grange.index.Payload
-	4,  // 18: grange.index.CompleteUpload.record:type_name -> grange.index.Record
-	8,  // 19: grange.index.CompleteUpload.parts:type_name -> grange.index.PartRef
-	15, // 20: grange.index.CompleteUpload.condition:type_name -> grange.index.Condition
-	16, // 21: grange.index.CompleteUpload.limits:type_name -> grange.index.Limits
-	26, // 22: grange.index.DoomBlocks.blocks:type_name -> grange.index.Address
-	26, // 23: grange.index.Buried.blocks:type_name -> grange.index.Address
-	17, // 24: grange.index.Command.put:type_name -> grange.index.Put
-	18, // 25: grange.index.Command.delete:type_name -> grange.index.Delete
-	19, // 26: grange.index.Command.delete_many:type_name -> grange.index.DeleteMany
-	20, // 27: grange.index.Command.create_upload:type_name -> grange.index.CreateUpload
-	21, // 28: grange.index.Command.put_part:type_name -> grange.index.PutPart
-	22, // 29: grange.index.Command.complete_upload:type_name -> grange.index.CompleteUpload
-	23, // 30: grange.index.Command.abort_upload:type_name -> grange.index.AbortUpload
-	24, // 31: grange.index.Command.seal_bucket:type_name -> grange.index.SealBucket
-	25, // 32: grange.index.Command.release:type_name -> grange.index.ReleaseSome
-	27, // 33: grange.index.Command.doom:type_name -> grange.index.DoomBlocks
-	28, // 34: grange.index.Command.buried:type_name -> grange.index.Buried
-	4,  // 35: grange.index.Result.version:type_name -> grange.index.Record
-	11, // 36: grange.index.Result.part:type_name -> grange.index.Part
-	30, // 37: grange.index.Result.results:type_name -> grange.index.Result
-	26, // 38: grange.index.Result.doomed:type_name -> grange.index.Address
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	3,  // 0: grange.index.Bucket.lock:type_name -> grange.index.LockRule
+	5,  // 1: grange.index.Record.checksum:type_name -> grange.index.Checksum
+	4,  // 2: grange.index.Record.lock:type_name -> grange.index.Lock
+	7,  // 3: grange.index.Meta.headers:type_name -> grange.index.Pair
+	7,  // 4: grange.index.Meta.user:type_name -> grange.index.Pair
+	7,  // 5: grange.index.Meta.tags:type_name -> grange.index.Pair
+	5,  // 6: grange.index.PartRef.checksum:type_name -> grange.index.Checksum
+	9,  // 7: grange.index.Payload.extents:type_name -> grange.index.Extent
+	10, // 8: grange.index.Payload.parts:type_name -> grange.index.PartRef
+	4,  // 9: grange.index.Upload.lock:type_name -> grange.index.Lock
+	5,  // 10: grange.index.Part.checksum:type_name -> grange.index.Checksum
+	0,  // 11: grange.index.Release.kind:type_name -> grange.index.Release.Kind
+	6,  // 12: grange.index.Put.record:type_name -> grange.index.Record
+	11, // 13: grange.index.Put.payload:type_name -> grange.index.Payload
+	17, // 14: grange.index.Put.condition:type_name -> grange.index.Condition
+	18, // 15: grange.index.Put.limits:type_name -> grange.index.Limits
+	17, // 16: grange.index.Delete.condition:type_name -> grange.index.Condition
+	20, // 17: grange.index.DeleteMany.deletes:type_name -> grange.index.Delete
+	12, // 18: grange.index.CreateUpload.upload:type_name -> grange.index.Upload
+	13, // 19: grange.index.PutPart.part:type_name -> grange.index.Part
+	11, // 20: grange.index.PutPart.payload:type_name -> grange.index.Payload
+	6,  // 21: grange.index.CompleteUpload.record:type_name -> grange.index.Record
+	10, // 22: grange.index.CompleteUpload.parts:type_name -> grange.index.PartRef
+	17, // 23: grange.index.CompleteUpload.condition:type_name -> grange.index.Condition
+	18, // 24: grange.index.CompleteUpload.limits:type_name -> grange.index.Limits
+	28, // 25: grange.index.DoomBlocks.blocks:type_name -> grange.index.Address
+	28, // 26: grange.index.Buried.blocks:type_name -> grange.index.Address
+	3,  // 27: grange.index.SetLockRule.rule:type_name -> grange.index.LockRule
+	7,  // 28: grange.index.SetTags.tags:type_name -> grange.index.Pair
+	19, // 29: grange.index.Command.put:type_name -> grange.index.Put
+	20, // 30: grange.index.Command.delete:type_name -> grange.index.Delete
+	21, // 31: grange.index.Command.delete_many:type_name -> grange.index.DeleteMany
+	22, // 32: grange.index.Command.create_upload:type_name -> grange.index.CreateUpload
+	23, // 33: grange.index.Command.put_part:type_name -> grange.index.PutPart
+	24, // 34: grange.index.Command.complete_upload:type_name -> grange.index.CompleteUpload
+	25, // 35: grange.index.Command.abort_upload:type_name -> grange.index.AbortUpload
+	26, // 36: grange.index.Command.seal_bucket:type_name -> grange.index.SealBucket
+	27, // 37: grange.index.Command.release:type_name -> grange.index.ReleaseSome
+	29, // 38: grange.index.Command.doom:type_name -> grange.index.DoomBlocks
+	30, // 39: grange.index.Command.buried:type_name -> grange.index.Buried
+	31, // 40: grange.index.Command.set_versioning:type_name -> grange.index.SetVersioning
+	32, // 41: grange.index.Command.set_lock_rule:type_name -> grange.index.SetLockRule
+	33, // 42: grange.index.Command.set_tags:type_name -> grange.index.SetTags
+	34, // 43: grange.index.Command.set_retention:type_name -> grange.index.SetRetention
+	35, // 44: grange.index.Command.set_hold:type_name -> grange.index.SetHold
+	6,  // 45: grange.index.Result.version:type_name -> grange.index.Record
+	13, // 46: grange.index.Result.part:type_name -> grange.index.Part
+	37, // 47: grange.index.Result.results:type_name -> grange.index.Result
+	28, // 48: grange.index.Result.doomed:type_name -> grange.index.Address
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_index_proto_init() }
@@ -2795,7 +3429,7 @@ func file_index_proto_init() {
 	if File_index_proto != nil {
 		return
 	}
-	file_index_proto_msgTypes[28].OneofWrappers = []any{
+	file_index_proto_msgTypes[35].OneofWrappers = []any{
 		(*Command_Put)(nil),
 		(*Command_Delete)(nil),
 		(*Command_DeleteMany)(nil),
@@ -2807,6 +3441,11 @@ func file_index_proto_init() {
 		(*Command_Release)(nil),
 		(*Command_Doom)(nil),
 		(*Command_Buried)(nil),
+		(*Command_SetVersioning)(nil),
+		(*Command_SetLockRule)(nil),
+		(*Command_SetTags)(nil),
+		(*Command_SetRetention)(nil),
+		(*Command_SetHold)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2814,7 +3453,7 @@ func file_index_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
