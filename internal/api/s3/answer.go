@@ -70,9 +70,9 @@ func (c *call) send(d *document) error {
 	return nil
 }
 
-// setVersion names the version in the header, unless it is the null version of a bucket without versioning.
+// setVersion names the version in the header, unless its bucket never had versioning.
 func (c *call) setVersion(v *index.Version) {
-	if !v.ID.IsNull() {
+	if v.Versioned {
 		c.set("x-amz-version-id", v.ID.String())
 	}
 }

@@ -16,6 +16,11 @@ type Backend interface {
 	CreateBucket(ctx context.Context, o store.BucketOptions) (*catalog.Bucket, error)
 	DeleteBucket(ctx context.Context, b *catalog.Bucket) error
 
+	Rules(ctx context.Context, b *catalog.Bucket) (index.BucketRules, error)
+	SetVersioning(ctx context.Context, b *catalog.Bucket, mode index.Versioning) error
+	SetObjectLock(ctx context.Context, b *catalog.Bucket, rule index.LockRule) error
+	SetDocument(ctx context.Context, b *catalog.Bucket, name string, content []byte) error
+
 	AccessKey(ctx context.Context, accessKeyID string) (*catalog.AccessKey, error)
 	Account(ctx context.Context, account id.Account) (*catalog.Account, error)
 
@@ -24,6 +29,10 @@ type Backend interface {
 	CopyObject(ctx context.Context, dst *catalog.Bucket, o store.CopyOptions) (index.Version, error)
 	DeleteObject(ctx context.Context, b *catalog.Bucket, o store.DeleteOptions) (store.DeleteResult, error)
 	DeleteObjects(ctx context.Context, b *catalog.Bucket, o []store.DeleteOptions) ([]store.DeleteResult, error)
+
+	SetTags(ctx context.Context, b *catalog.Bucket, key string, version *id.Version, tags []index.Tag) (index.Version, error)
+	SetRetention(ctx context.Context, b *catalog.Bucket, o store.RetentionOptions) (index.Version, error)
+	SetLegalHold(ctx context.Context, b *catalog.Bucket, key string, version *id.Version, on bool) (index.Version, error)
 
 	CreateUpload(ctx context.Context, b *catalog.Bucket, o store.UploadOptions) (index.Upload, error)
 	Upload(ctx context.Context, b *catalog.Bucket, key string, upload id.Upload) (index.Upload, error)

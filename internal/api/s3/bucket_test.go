@@ -29,7 +29,7 @@ func TestBuckets(t *testing.T) {
 		"a name that is an address":                 {query{method: "PUT", path: "/192.168.0.1"}, expect{status: 400, code: "InvalidBucketName"}},
 		"a document that is none":                   {query{method: "PUT", path: "/xbox", body: "<Create"}, expect{status: 400, code: "MalformedXML"}},
 		"a document of another kind":                {query{method: "PUT", path: "/xbox", body: "<Delete/>"}, expect{status: 400, code: "MalformedXML"}},
-		"object lock is refused and not ignored":    {query{method: "PUT", path: "/xbox", header: map[string]string{"x-amz-bucket-object-lock-enabled": "true"}}, expect{status: 501, code: "NotImplemented"}},
+		"object lock is on or off":                  {query{method: "PUT", path: "/xbox", header: map[string]string{"x-amz-bucket-object-lock-enabled": "maybe"}}, expect{status: 400, code: "InvalidArgument"}},
 		"a public bucket is refused":                {query{method: "PUT", path: "/xbox", header: map[string]string{"x-amz-acl": "public-read"}}, expect{status: 400, code: "AccessControlListNotSupported"}},
 		"HEAD of a bucket tells its region":         {query{method: "HEAD", path: "/box"}, expect{status: 200, header: map[string]string{"X-Amz-Bucket-Region": "grange"}}},
 		"HEAD of no bucket":                         {query{method: "HEAD", path: "/nobox"}, expect{status: 404}},

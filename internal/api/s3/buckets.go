@@ -24,6 +24,10 @@ func createBucket(c *call) error {
 	if err := refuseBucketHeaders(c.r.Header); err != nil {
 		return err
 	}
+	lock, err := lockAtCreation(c.r.Header)
+	if err != nil {
+		return err
+	}
 	var request createBucketRequest
 	if _, err := c.readXML(xmlBodyMax, &request); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -32,7 +36,7 @@ func createBucket(c *call) error {
 	if len(region) > regionMax {
 		return failf(InvalidLocationConstraint, "The specified location-constraint is not valid").with("LocationConstraint", region)
 	}
-	b, err := c.server.backend.CreateBucket(c.ctx, store.BucketOptions{Name: c.bucketName, Key: c.key, Region: region})
+	b, err := c.server.backend.CreateBucket(c.ctx, store.BucketOptions{Name: c.bucketName, Key: c.key, Region: region, ObjectLock: lock})
 	if errors.Is(err, catalog.ErrInvalid) {
 		return fail(InvalidBucketName).because(err)
 	}
@@ -46,9 +50,6 @@ func createBucket(c *call) error {
 
 // refuseBucketHeaders refuses what a new bucket cannot have.
 func refuseBucketHeaders(h http.Header) error {
-	if strings.EqualFold(h.Get("X-Amz-Bucket-Object-Lock-Enabled"), "true") {
-		return notImplemented("x-amz-bucket-object-lock-enabled")
-	}
 	for name := range h {
 		if strings.HasPrefix(name, "X-Amz-Grant-") {
 			return fail(AccessControlListNotSupported)

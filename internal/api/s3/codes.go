@@ -18,11 +18,13 @@ const (
 	EntityTooLarge                     Code = "EntityTooLarge"
 	EntityTooSmall                     Code = "EntityTooSmall"
 	ExpiredToken                       Code = "ExpiredToken"
+	IllegalVersioningConfiguration     Code = "IllegalVersioningConfigurationException"
 	IncompleteBody                     Code = "IncompleteBody"
 	InternalError                      Code = "InternalError"
 	InvalidAccessKeyID                 Code = "InvalidAccessKeyId"
 	InvalidArgument                    Code = "InvalidArgument"
 	InvalidBucketName                  Code = "InvalidBucketName"
+	InvalidBucketState                 Code = "InvalidBucketState"
 	InvalidDigest                      Code = "InvalidDigest"
 	InvalidLocationConstraint          Code = "InvalidLocationConstraint"
 	InvalidObjectState                 Code = "InvalidObjectState"
@@ -31,6 +33,7 @@ const (
 	InvalidPartOrder                   Code = "InvalidPartOrder"
 	InvalidRange                       Code = "InvalidRange"
 	InvalidRequest                     Code = "InvalidRequest"
+	InvalidRetentionPeriod             Code = "InvalidRetentionPeriod"
 	InvalidStorageClass                Code = "InvalidStorageClass"
 	InvalidTag                         Code = "InvalidTag"
 	InvalidURI                         Code = "InvalidURI"
@@ -48,6 +51,7 @@ const (
 	NoSuchCORSConfiguration            Code = "NoSuchCORSConfiguration"
 	NoSuchKey                          Code = "NoSuchKey"
 	NoSuchLifecycleConfiguration       Code = "NoSuchLifecycleConfiguration"
+	NoSuchObjectLockConfiguration      Code = "NoSuchObjectLockConfiguration"
 	NoSuchTagSet                       Code = "NoSuchTagSet"
 	NoSuchUpload                       Code = "NoSuchUpload"
 	NoSuchVersion                      Code = "NoSuchVersion"
@@ -90,11 +94,13 @@ var codeTable = map[Code]codeInfo{
 	EntityTooLarge:                     {400, "Your proposed upload exceeds the maximum allowed size"},
 	EntityTooSmall:                     {400, "Your proposed upload is smaller than the minimum allowed size"},
 	ExpiredToken:                       {400, "The provided token has expired."},
+	IllegalVersioningConfiguration:     {400, "The Versioning element must be specified"},
 	IncompleteBody:                     {400, "The request body terminated unexpectedly"},
 	InternalError:                      {500, "We encountered an internal error. Please try again."},
 	InvalidAccessKeyID:                 {403, "The AWS Access Key Id you provided does not exist in our records."},
 	InvalidArgument:                    {400, "Invalid Argument"},
 	InvalidBucketName:                  {400, "The specified bucket is not valid."},
+	InvalidBucketState:                 {409, "The request is not valid for the current state of the bucket."},
 	InvalidDigest:                      {400, "The Content-MD5 you specified was invalid."},
 	InvalidLocationConstraint:          {400, "The specified location-constraint is not valid"},
 	InvalidObjectState:                 {403, "The operation is not valid for the object's storage class"},
@@ -103,6 +109,7 @@ var codeTable = map[Code]codeInfo{
 	InvalidPartOrder:                   {400, "The list of parts was not in ascending order. Parts must be ordered by part number."},
 	InvalidRange:                       {416, "The requested range is not satisfiable"},
 	InvalidRequest:                     {400, "Invalid Request"},
+	InvalidRetentionPeriod:             {400, "The retention period must be a positive integer value, of at most 100 years."},
 	InvalidStorageClass:                {400, "The storage class you specified is not valid"},
 	InvalidTag:                         {400, "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation."},
 	InvalidURI:                         {400, "Couldn't parse the specified URI."},
@@ -120,6 +127,7 @@ var codeTable = map[Code]codeInfo{
 	NoSuchCORSConfiguration:            {404, "The CORS configuration does not exist"},
 	NoSuchKey:                          {404, "The specified key does not exist."},
 	NoSuchLifecycleConfiguration:       {404, "The lifecycle configuration does not exist"},
+	NoSuchObjectLockConfiguration:      {404, "The specified object does not have a ObjectLock configuration"},
 	NoSuchTagSet:                       {404, "The TagSet does not exist"},
 	NoSuchUpload:                       {404, "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."},
 	NoSuchVersion:                      {404, "The specified version does not exist."},

@@ -105,7 +105,7 @@ func copyObject(c *call) error {
 	}
 	defer source.Close()
 	o := store.CopyOptions{Source: source, SourceBucket: sourceBucket, Key: c.object, Condition: condition}
-	if o.Meta, err = c.copyMeta(source); err != nil {
+	if o.Meta, o.Lock, err = c.copyMeta(sourceBucket, source); err != nil {
 		return err
 	}
 	if o.Sum, err = checksumAlgorithm(c.r.Header); err != nil {
@@ -114,7 +114,7 @@ func copyObject(c *call) error {
 	if err := c.checkCopy(sourceBucket, source); err != nil {
 		return err
 	}
-	if !source.ID.IsNull() {
+	if source.Versioned {
 		c.set("x-amz-copy-source-version-id", source.ID.String())
 	}
 	return c.keepAlive(func() (func() *document, error) {
@@ -129,29 +129,42 @@ func copyObject(c *call) error {
 	})
 }
 
-// copyMeta is what the copy says about itself: what the source says, or what the request says.
-func (c *call) copyMeta(source *store.Object) (index.Meta, error) {
+// copyMeta is what the copy says about itself: what the source says, or what the request says. A lock is not copied.
+func (c *call) copyMeta(sourceBucket *catalog.Bucket, source *store.Object) (index.Meta, index.Lock, error) {
 	replace, err := directive(c.r.Header, "X-Amz-Metadata-Directive")
 	if err != nil {
-		return index.Meta{}, err
+		return index.Meta{}, index.Lock{}, err
 	}
 	replaceTags, err := directive(c.r.Header, "X-Amz-Tagging-Directive")
 	if err != nil {
-		return index.Meta{}, err
+		return index.Meta{}, index.Lock{}, err
 	}
-	meta, err := newMeta(c.r.Header, c.bucket)
+	meta, lock, err := c.newVersion()
 	if err != nil {
-		return index.Meta{}, err
+		return index.Meta{}, index.Lock{}, err
 	}
 	if !replaceTags {
-		meta.Tags = source.Meta.Tags
+		if meta.Tags, err = c.copyTags(sourceBucket, source); err != nil {
+			return index.Meta{}, index.Lock{}, err
+		}
 	}
 	if !replace {
 		redirect := meta.Headers[redirectHeader]
 		meta.User = source.Meta.User
 		meta.Headers = copiedHeaders(source.Meta.Headers, redirect)
 	}
-	return meta, nil
+	return meta, lock, nil
+}
+
+// copyTags are the tags of the source, for those who may read them there and write them here.
+func (c *call) copyTags(sourceBucket *catalog.Bucket, source *store.Object) ([]index.Tag, error) {
+	if len(source.Meta.Tags) == 0 {
+		return nil, nil
+	}
+	if err := c.allowed(access.GetObjectTagging, sourceBucket, source.Key); err != nil {
+		return nil, err
+	}
+	return source.Meta.Tags, c.allowed(access.PutObjectTagging, c.bucket, c.object)
 }
 
 // copiedHeaders are the source's, but for the redirect: that is never copied (S3: CopyObject).

@@ -9,14 +9,14 @@ import (
 )
 
 func createMultipartUpload(c *call) error {
-	meta, err := newMeta(c.r.Header, c.bucket)
+	meta, lock, err := c.newVersion()
 	if err != nil {
 		return err
 	}
 	if err := readUploadChecksum(c.r.Header, &meta); err != nil {
 		return err
 	}
-	u, err := c.server.backend.CreateUpload(c.ctx, c.bucket, store.UploadOptions{Key: c.object, Meta: meta, Initiator: c.initiator()})
+	u, err := c.server.backend.CreateUpload(c.ctx, c.bucket, store.UploadOptions{Key: c.object, Meta: meta, Lock: lock, Initiator: c.initiator()})
 	if err != nil {
 		return err
 	}

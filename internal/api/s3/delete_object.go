@@ -24,11 +24,12 @@ func deleteObject(c *call) error {
 		VersionID: version,
 		Condition: condition,
 		Owner:     c.bucket.Account,
+		Bypass:    version != nil && c.bypasses(c.object),
 	})
 	if err != nil {
 		return c.writeFailed(condition, err)
 	}
-	if result.VersionID != nil && !result.VersionID.IsNull() {
+	if result.VersionID != nil {
 		c.set("x-amz-version-id", result.VersionID.String())
 	}
 	if result.DeleteMarker {

@@ -109,6 +109,7 @@ func (c *call) planDelete(t deleteTarget) (store.DeleteOptions, error) {
 	}
 	var err error
 	o.VersionID, err = parseVersion(*t.VersionID)
+	o.Bypass = c.bypasses(t.Key)
 	return o, err
 }
 

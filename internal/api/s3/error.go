@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,9 @@ var domainCodes = []struct {
 	{store.ErrNotEmpty, BucketNotEmpty},
 	{store.ErrNoObject, NoSuchKey},
 	{store.ErrDeleteMarker, MethodNotAllowed},
+	{store.ErrLocked, AccessDenied},
+	{store.ErrNoObjectLock, InvalidRequest},
+	{store.ErrBucketState, InvalidBucketState},
 	{store.ErrPrecondition, PreconditionFailed},
 	{store.ErrNoUpload, NoSuchUpload},
 	{store.ErrInvalidPart, InvalidPart},
@@ -108,6 +112,12 @@ var domainCodes = []struct {
 	{context.Canceled, RequestTimeout},
 	{os.ErrDeadlineExceeded, RequestTimeout}, // of a client that stands still
 	{context.DeadlineExceeded, ServiceUnavailable},
+}
+
+// domainMessages are the texts of AWS where the code alone says too little.
+var domainMessages = map[error]string{
+	store.ErrLocked:       "Access Denied because object protected by object lock.",
+	store.ErrNoObjectLock: "Bucket is missing Object Lock Configuration",
 }
 
 // fromDomain is the one place where a failure below becomes an S3 answer. What it does not know stays private and
@@ -128,7 +138,9 @@ func fromDomain(err error) *Error {
 	}
 	for _, d := range domainCodes {
 		if errors.Is(err, d.err) {
-			return fail(d.code).because(err)
+			e := fail(d.code).because(err)
+			e.Message = cmp.Or(domainMessages[d.err], e.Message)
+			return e
 		}
 	}
 	return fail(InternalError).because(err)

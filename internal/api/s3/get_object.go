@@ -134,6 +134,7 @@ func (c *call) prepareRead(o *store.Object) (r read, done bool, err error) {
 		return r, true, err
 	}
 	c.setObjectHeaders(v)
+	c.setLock(v.Lock)
 	if err := c.applyOverrides(); err != nil {
 		c.clearObjectHeaders()
 		return r, true, err

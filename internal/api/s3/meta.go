@@ -6,8 +6,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
+	"grange/internal/access"
 	"grange/internal/api/s3/chunked"
 	"grange/internal/catalog"
 	"grange/internal/index"
@@ -79,8 +81,6 @@ func refuseUnsupported(h http.Header) error {
 			return failf(NotImplemented, "Server side encryption is not available.").with("Header", lower)
 		case lower == "x-amz-write-offset-bytes":
 			return notImplemented(lower)
-		case strings.HasPrefix(lower, "x-amz-object-lock-"):
-			return failf(InvalidRequest, "Bucket is missing Object Lock Configuration")
 		case strings.HasPrefix(lower, "x-amz-grant-"):
 			return fail(AccessControlListNotSupported)
 		}
@@ -210,22 +210,53 @@ func tagsHeader(header string) ([]index.Tag, error) {
 		}
 		tags = append(tags, index.Tag{Key: key, Value: value})
 	}
-	return tags, checkTags(tags)
+	return tags, checkTags(tags, tagsMax)
 }
 
-func checkTags(tags []index.Tag) error {
-	if len(tags) > tagsMax {
-		return failf(BadRequest, "Object tags cannot be greater than 10")
+// checkTags holds the tags of an object or of a bucket, of which there may be so many, against the rules.
+func checkTags(tags []index.Tag, most int) error {
+	if len(tags) > most {
+		if most == tagsMax {
+			return failf(BadRequest, "Object tags cannot be greater than %d", most)
+		}
+		return failf(BadRequest, "Bucket tag count cannot be greater than %d", most)
 	}
 	for i, t := range tags {
 		switch {
-		case t.Key == "" || utf8.RuneCountInString(t.Key) > tagKeyMax || !utf8.ValidString(t.Key):
+		case t.Key == "" || utf8.RuneCountInString(t.Key) > tagKeyMax || !soundTagText(t.Key):
 			return failf(InvalidTag, "The TagKey you have provided is invalid").with("TagKey", t.Key)
-		case utf8.RuneCountInString(t.Value) > tagValueMax || !utf8.ValidString(t.Value):
+		case utf8.RuneCountInString(t.Value) > tagValueMax || !soundTagText(t.Value):
 			return failf(InvalidTag, "The TagValue you have provided is invalid").with("TagKey", t.Key).with("TagValue", t.Value)
+		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
+			return failf(InvalidTag, "System tags cannot be added/updated by requester").with("TagKey", t.Key)
 		case slices.ContainsFunc(tags[:i], func(u index.Tag) bool { return u.Key == t.Key }):
 			return failf(InvalidTag, "Cannot provide multiple Tags with the same key").with("TagKey", t.Key)
 		}
 	}
 	return nil
+}
+
+// soundTagText tells whether a tag's text has only letters, digits and space of any script, and + - = . _ : / @ (S3: "Tagging and access
+// control policies", tag restrictions).
+func soundTagText(text string) bool {
+	if !utf8.ValidString(text) {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("+-=._:/@", r)
+	})
+}
+
+// newVersion reads what the headers of a write say about the version to come, and asks for the permissions that parts of it take.
+func (c *call) newVersion() (m index.Meta, l index.Lock, err error) {
+	if m, err = newMeta(c.r.Header, c.bucket); err != nil {
+		return m, l, err
+	}
+	if len(m.Tags) > 0 {
+		if err := c.allowed(access.PutObjectTagging, c.bucket, c.object); err != nil {
+			return m, l, err
+		}
+	}
+	l, err = c.newLock()
+	return m, l, err
 }

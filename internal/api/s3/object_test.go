@@ -149,8 +149,8 @@ func TestPutObject(t *testing.T) {
 		"an append is refused and does not overwrite": {
 			path: "/box/there", header: map[string]string{"x-amz-write-offset-bytes": "3"}, expect: expect{status: 501, code: "NotImplemented"},
 		},
-		"an object lock is refused in a bucket without": {
-			header: map[string]string{"x-amz-object-lock-mode": "GOVERNANCE"}, expect: expect{status: 400, code: "InvalidRequest"},
+		"half a lock is refused": {
+			header: map[string]string{"x-amz-object-lock-mode": "GOVERNANCE"}, expect: expect{status: 400, code: "InvalidArgument"},
 		},
 		"the canned ACL private says what holds anyway": {
 			header: map[string]string{"x-amz-acl": "private"}, expect: expect{status: 200},

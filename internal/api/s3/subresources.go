@@ -56,10 +56,6 @@ func onObject(next func(*call) error) func(*call) error {
 	}
 }
 
-func noObjectLock(*call) error {
-	return failf(InvalidRequest, "Bucket is missing Object Lock Configuration")
-}
-
 // aclDocument is the only access control list that there is: the owner has full control.
 func aclDocument(c *call) error {
 	name := c.displayName(c.bucket.Account)
@@ -221,26 +217,6 @@ func putPublicAccessBlock(c *call) error {
 		}
 	}
 	return c.empty(http.StatusOK)
-}
-
-func getObjectTagging(c *call) error {
-	o, err := c.openObject()
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	c.setVersion(&o.Version)
-	d := newDocument("Tagging")
-	d.open("TagSet")
-	for _, t := range o.Meta.Tags {
-		d.open("Tag")
-		d.text("Key", t.Key)
-		d.text("Value", t.Value)
-		d.close("Tag")
-	}
-	d.close("TagSet")
-	d.close("Tagging")
-	return c.send(d)
 }
 
 // restoreObject has nothing to restore: all storage classes are read in the same way.

@@ -28,7 +28,7 @@ func uploadPartCopy(c *call) error {
 	if s.length > store.PutSizeMax {
 		return fail(EntityTooLarge).with("ProposedSize", strconv.FormatInt(s.length, 10))
 	}
-	if !source.ID.IsNull() {
+	if source.Versioned {
 		c.set("x-amz-copy-source-version-id", source.ID.String())
 	}
 	return c.keepAlive(func() (func() *document, error) {
