@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"sync/atomic"
 
@@ -47,8 +48,11 @@ func Open(dir string, o Options) (db *DB, err error) {
 // refuseNewerPebble looks at the marker file that names Pebble's format, before Pebble touches the directory.
 func refuseNewerPebble(dir string, o Options) error {
 	names, err := o.FS.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a new store
+	}
 	if err != nil {
-		return nil // no directory yet: pebble.Open tells what is wrong, if anything is
+		return fmt.Errorf("open store %s: %w", dir, err)
 	}
 	_, version, err := atomicfs.LocateMarkerInListing(o.FS, dir, "format-version", names)
 	if err != nil || version == "" {

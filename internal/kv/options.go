@@ -152,12 +152,12 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	l.fatal(err)
-	panic(pebbleFatal{err})
+	panic(fatalError{err})
 }
 
-// pebbleFatal is the value with which Fatalf leaves Pebble.
-type pebbleFatal struct{ err error }
+// fatalError is the value with which Fatalf leaves Pebble.
+type fatalError struct{ err error }
 
-func (f pebbleFatal) Error() string { return f.err.Error() }
+func (f fatalError) Error() string { return f.err.Error() }
 
-func (f pebbleFatal) Unwrap() error { return f.err }
+func (f fatalError) Unwrap() error { return f.err }

@@ -208,7 +208,7 @@ func iteratorTurns(t *testing.T, s kv.Store) {
 	put(t, s, "ga", "1", "gb", "2", "gc", "3", "gd", "4")
 	it, err := s.NewIter([]byte("gb"), []byte("gd"))
 	must(t, err)
-	defer it.Close()
+	defer func() { must(t, it.Close()) }()
 	for _, step := range []struct {
 		name string
 		do   func() bool
@@ -296,7 +296,7 @@ func compare(t *testing.T, r kv.Reader, model map[string]string, rng *rand.Rand)
 	slices.Sort(keys)
 	it, err := r.NewIter([]byte("g"), []byte("h"))
 	must(t, err)
-	defer it.Close()
+	defer func() { must(t, it.Close()) }()
 	i := 0
 	for it.First(); it.Valid(); it.Next() {
 		if i >= len(keys) || string(it.Key()) != keys[i] || string(it.Value()) != model[keys[i]] {
