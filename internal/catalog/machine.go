@@ -180,7 +180,7 @@ func codeOf(err error) (catalogpb.Code, bool) {
 		return catalogpb.Code_OK, false
 	}
 	for code, sentinel := range sentinels {
-		if r.sentinel == sentinel {
+		if errors.Is(r.sentinel, sentinel) {
 			return code, true
 		}
 	}

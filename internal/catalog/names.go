@@ -42,7 +42,7 @@ func ValidBucketName(name string) error {
 	if len(name) < 3 || len(name) > 63 {
 		return refuse(ErrInvalid, "bucket name %q: must have 3 to 63 characters", shorten(name))
 	}
-	for _, label := range strings.Split(name, ".") {
+	for label := range strings.SplitSeq(name, ".") {
 		if err := validLabel(name, label); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ var scriptCommands = map[string]func(s *script) (string, error){
 		l := catalog.Layout{Epoch: uint64(s.num("epoch")), Copies: int(s.num("copies"))}
 		for line := range strings.Lines(s.d.Input) {
 			var nodes []id.Node
-			for _, n := range strings.Fields(line) {
+			for n := range strings.FieldsSeq(line) {
 				nodes = append(nodes, s.node(n))
 			}
 			l.Partitions = append(l.Partitions, nodes)
