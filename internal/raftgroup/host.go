@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -43,8 +44,10 @@ type Host struct {
 	loop *loop
 }
 
-var _ Proposer = (*Host)(nil)
-var _ transport.Receiver = (*Host)(nil)
+var (
+	_ Proposer           = (*Host)(nil)
+	_ transport.Receiver = (*Host)(nil)
+)
 
 // replica is one group on this node. The core belongs to the loop.
 type replica struct {
@@ -98,7 +101,7 @@ func (h *Host) AddGroup(c GroupConfig) error {
 	}
 	cfg := h.opt.Core
 	cfg.Group, cfg.Node, cfg.Boot, cfg.Reader = c.ID, h.opt.Node, h.boot, h.opt.Store
-	cfg.Logger = raftLogger{h.opt.Logger.With("group", c.ID)}
+	cfg.Logger = raftLogger{h.opt.Logger.With(slog.Any("group", c.ID))}
 	g, err := core.Load(cfg)
 	if err != nil {
 		return err

@@ -75,9 +75,8 @@ type loop struct {
 
 // transfers are the snapshots that are being sent.
 type transfers struct {
-	wg     sync.WaitGroup
-	ctx    context.Context //nolint:containedctx // the lifetime of the loop, for the goroutines it starts
-	cancel context.CancelFunc
+	wg  sync.WaitGroup
+	ctx context.Context //nolint:containedctx // the lifetime of the loop, for the goroutines it starts
 }
 
 type destination struct {
@@ -101,9 +100,10 @@ func (h *Host) Run(ctx context.Context) error {
 		workers.Go(func() { h.runApplies(&h.applies[i]) })
 	}
 	l := h.loop
-	l.transfers.ctx, l.transfers.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	lifetime, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.transfers = transfers{ctx: lifetime}
 	l.run(ctx)
-	l.transfers.cancel()
+	cancel()
 	h.appends.close()
 	for i := range h.applies {
 		h.applies[i].close()

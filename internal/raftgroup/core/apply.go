@@ -110,7 +110,7 @@ func (a *Applier) load(r kv.Reader) (err error) {
 		return err
 	}
 	a.sessions = map[uint64]*sessionState{}
-	it, err := r.NewIter(kv.Space(a.keys.space.Sub(tableSession)).Bounds())
+	it, err := r.NewIter(a.keys.space.Sub(tableSession).Bounds())
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func describeRaft(m *raftpb.Message) string {
 	case raftpb.MsgSnap:
 		meta := m.GetSnapshot().GetMetadata()
 		fmt.Fprintf(&b, " snapshot=%d/%d", meta.GetIndex(), meta.GetTerm())
+	default: // its type and term are all there is
 	}
 	if len(m.GetContext()) > 0 {
 		fmt.Fprintf(&b, " context=%x", m.GetContext())

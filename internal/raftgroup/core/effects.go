@@ -124,7 +124,7 @@ func (a *Append) Write(w kv.Writer, scratch []byte) ([]byte, error) {
 // install replaces state and log by the content of a snapshot.
 func (a *Append) install(w kv.Writer) error {
 	for _, table := range append([]byte{tableLog}, snapshotTables...) {
-		lower, upper := kv.Space(a.keys.space.Sub(table)).Bounds()
+		lower, upper := a.keys.space.Sub(table).Bounds()
 		if err := w.DeleteRange(lower, upper); err != nil {
 			return err
 		}

@@ -93,6 +93,7 @@ func (e *envelope) consume(number protowire.Number, kind protowire.Type, raw []b
 			e.seq = v
 		case fieldLow:
 			e.low = v
+		default: // skipped, as protobuf has it
 		}
 		return n
 	case kind == protowire.BytesType:
@@ -120,6 +121,7 @@ func (e *envelope) consumeBytes(number protowire.Number, v []byte) bool {
 		m := new(grouppb.Member)
 		e.members = append(e.members, m)
 		return proto.Unmarshal(v, m) == nil
+	default: // skipped, as protobuf has it
 	}
 	return true
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -205,10 +206,8 @@ func (g *Group) isRemoved() bool {
 	}
 	c := g.place.conf
 	for _, list := range [][]uint64{c.GetVoters(), c.GetLearners(), c.GetVotersOutgoing(), c.GetLearnersNext()} {
-		for _, r := range list {
-			if r == uint64(g.self) {
-				return false
-			}
+		if slices.Contains(list, uint64(g.self)) {
+			return false
 		}
 	}
 	return true

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -93,9 +94,7 @@ type Members map[id.Replica]id.Node
 
 func (m Members) clone() Members {
 	out := make(Members, len(m))
-	for r, n := range m {
-		out[r] = n
-	}
+	maps.Copy(out, m)
 	return out
 }
 

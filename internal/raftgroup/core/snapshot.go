@@ -70,7 +70,7 @@ type chunker struct {
 }
 
 func (c *chunker) table(r kv.Reader, space kv.Space, table byte) error {
-	it, err := r.NewIter(kv.Space(space.Sub(table)).Bounds())
+	it, err := r.NewIter(space.Sub(table).Bounds())
 	if err != nil {
 		return err
 	}

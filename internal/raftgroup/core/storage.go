@@ -63,7 +63,7 @@ func loadLog(r kv.Reader, k keys, cacheMax int64) (*logStore, error) {
 
 // walk reads the stored entries from index lo on. An entry is valid until visit returns.
 func (s *logStore) walk(lo uint64, visit func(*raftpb.Entry) error) error {
-	_, upper := kv.Space(s.keys.space.Sub(tableLog)).Bounds()
+	_, upper := s.keys.space.Sub(tableLog).Bounds()
 	it, err := s.r.NewIter(s.keys.entry(lo), upper)
 	if err != nil {
 		return err
