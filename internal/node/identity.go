@@ -200,7 +200,7 @@ func (d *dataDir) join(cluster [16]byte) error {
 func (d *dataDir) expectedDisks() ([]disk.Disk, error) {
 	disks := make([]disk.Disk, 0, len(d.identity.Disks))
 	for _, r := range d.identity.Disks {
-		diskID, err := disk.ParseDiskID(r.ID)
+		diskID, err := disk.ParseID(r.ID)
 		if err != nil {
 			return nil, &DirError{d.path, "has a damaged " + identityName, "restore that file from a backup"}
 		}

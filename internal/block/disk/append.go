@@ -201,7 +201,13 @@ func (b *batch) handle(r *request) error {
 		return nil
 	case opForget:
 		return b.forget(r.old.seg, r.addrs)
+	default:
+		return b.handleRecord(r)
 	}
+}
+
+// handleRecord does what is about one address.
+func (b *batch) handleRecord(r *request) error {
 	e, err := b.entry(r.addr)
 	if err != nil {
 		return err

@@ -268,7 +268,7 @@ func TestCompactionRacesReadsAndPuts(t *testing.T) {
 			for ctx.Err() == nil {
 				seed := rng.Uint64N(stable)
 				data := blocktest.Data(seed, size(seed))
-				got, err := blocktest.Read(context.Background(), s, blocktest.Addr(1, data), len(data))
+				got, err := blocktest.Read(context.WithoutCancel(ctx), s, blocktest.Addr(1, data), len(data))
 				if err != nil || !bytes.Equal(got, data) {
 					t.Errorf("read %d bytes, error %v, want %d", len(got), err, len(data))
 					return

@@ -45,7 +45,7 @@ func TestFlippedBitAnywhereInASegmentIsFound(t *testing.T) {
 		}
 		return false
 	}
-	for off := int64(0); off < size; off++ {
+	for off := range size {
 		if inContent(off) && off%101 != 0 {
 			continue
 		}
@@ -128,8 +128,7 @@ func TestFlippedBitAnywhereInTheIdentityIsRefused(t *testing.T) {
 	for off := range len(readFile(t, w.opts.FS, path)) {
 		flip(t, w.opts.FS, path, int64(off))
 		s, err := Open(w.opts)
-		var refused *DirError
-		if !errors.As(err, &refused) {
+		if _, ok := errors.AsType[*DirError](err); !ok {
 			t.Errorf("flip at %d: error %v, want a DirError", off, err)
 		}
 		if err == nil {

@@ -202,8 +202,7 @@ func openDir(p prepared, o Options) (_ *dir, err error) {
 	capacity := d.space().Capacity
 	d.segmentBytes, d.reserve = o.segmentBytes(capacity), o.reserveBytes(capacity)
 	if err := d.recover(o.Rebuild); err != nil {
-		var refused *DirError
-		if errors.As(err, &refused) {
+		if _, ok := errors.AsType[*DirError](err); ok {
 			return nil, err
 		}
 		return nil, &DirError{Path: d.Path, Reason: "it cannot be opened", Remedy: "check the disk; its copies are on other nodes too", Err: err}
@@ -301,7 +300,7 @@ func (d *dir) tryIndex(path string) error {
 	owner, err := x.disk()
 	if err == nil && owner != d.disk.ID {
 		err = errForeignIndex
-		if owner == (DiskID{}) { // new, or from a start that ended before it knew anything
+		if owner == (ID{}) { // new, or from a start that ended before it knew anything
 			err = x.setDisk(d.disk.ID)
 		}
 	}

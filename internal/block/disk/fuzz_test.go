@@ -104,13 +104,13 @@ func FuzzInspectSegment(f *testing.F) {
 			return true
 		})
 		for _, k := range []int{len(b) / 2, len(b) / 3} { // bytes that are no segment from their beginning
-			_, _ = InspectSegmentOf(bytes.NewReader(b[k:]), DiskID{}, 1, func(Record) bool { return true })
+			_, _ = InspectSegmentOf(bytes.NewReader(b[k:]), ID{}, 1, func(Record) bool { return true })
 		}
 	})
 }
 
 func FuzzRecordHeader(f *testing.F) {
-	at := place{disk: DiskID{1}, segment: 2, offset: 64}
+	at := place{disk: ID{1}, segment: 2, offset: 64}
 	for _, h := range []header{
 		{kind: KindTouch, epoch: 3},
 		{kind: KindDelete, addr: block.Address{Bucket: 4}, epoch: 1 << 60},
@@ -133,7 +133,7 @@ func FuzzRecordHeader(f *testing.F) {
 		if !bytes.Equal(again, b[:len(again)]) {
 			t.Fatalf("%x reads as %+v, which is written as %x", b, h, again)
 		}
-		if _, err := decodeHeader(b, place{disk: DiskID{1}, segment: 2, offset: 128}); err == nil {
+		if _, err := decodeHeader(b, place{disk: ID{1}, segment: 2, offset: 128}); err == nil {
 			t.Fatal("the record is valid at another place, want it refused")
 		}
 	})
@@ -170,7 +170,7 @@ func FuzzIdentity(f *testing.F) {
 	f.Add([]byte(`{"format":1,"disk":"00000000000000000000000000000001","node":"x","cluster":"y","checksum":"1"}`))
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if disk, err := parseIdentity("/d", b, node, cluster); err == nil && disk == (DiskID{}) {
+		if disk, err := parseIdentity("/d", b, node, cluster); err == nil && disk == (ID{}) {
 			t.Fatal("an identity without a disk is accepted")
 		}
 	})

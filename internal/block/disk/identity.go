@@ -39,8 +39,8 @@ func (i identity) sum() string {
 	return strconv.FormatUint(xxhash.Sum64String(fmt.Sprintf("%d %s %s %s", i.Format, i.Disk, i.Node, i.Cluster)), 16)
 }
 
-func newIdentity(node id.Node, cluster [16]byte) (identity, DiskID) {
-	var disk DiskID
+func newIdentity(node id.Node, cluster [16]byte) (identity, ID) {
+	var disk ID
 	_, _ = rand.Read(disk[:]) // never fails: crypto/rand.Read ends the program instead
 	i := identity{Format: identityFormat, Disk: disk.String(), Node: node.String(), Cluster: fmt.Sprintf("%x", cluster)}
 	i.Checksum = i.sum()
@@ -48,9 +48,9 @@ func newIdentity(node id.Node, cluster [16]byte) (identity, DiskID) {
 }
 
 // parseIdentity reads an identity file and compares it with who we are.
-func parseIdentity(path string, raw []byte, node id.Node, cluster [16]byte) (DiskID, error) {
-	refuse := func(reason, remedy string, err error) (DiskID, error) {
-		return DiskID{}, &DirError{Path: path, Reason: reason, Remedy: remedy, Err: err}
+func parseIdentity(path string, raw []byte, node id.Node, cluster [16]byte) (ID, error) {
+	refuse := func(reason, remedy string, err error) (ID, error) {
+		return ID{}, &DirError{Path: path, Reason: reason, Remedy: remedy, Err: err}
 	}
 	const damaged = "the identity file is damaged"
 	const restore = "restore identity.json from a backup, or empty the directory and let the other nodes fill it again"
@@ -62,7 +62,7 @@ func parseIdentity(path string, raw []byte, node id.Node, cluster [16]byte) (Dis
 		return refuse(fmt.Sprintf("its format %d is newer than the %d that this program knows", i.Format, identityFormat),
 			"start the newer version of the program", ErrNewerFormat)
 	}
-	disk, err := ParseDiskID(i.Disk)
+	disk, err := ParseID(i.Disk)
 	if err != nil || i.Format != identityFormat || i.Checksum != i.sum() {
 		return refuse(damaged, restore, err)
 	}
@@ -80,7 +80,7 @@ func parseIdentity(path string, raw []byte, node id.Node, cluster [16]byte) (Dis
 // prepared is a directory whose identity is known, or that is empty and may be made a disk.
 type prepared struct {
 	DirOptions
-	disk  DiskID
+	disk  ID
 	empty bool
 }
 
@@ -134,7 +134,7 @@ func isEmpty(fsys vfs.FS, path string) (bool, error) {
 
 // checkExpected refuses to start without a disk that was there before.
 func checkExpected(dirs []prepared, expected []Disk) error {
-	found := map[DiskID]bool{}
+	found := map[ID]bool{}
 	for _, d := range dirs {
 		if !d.empty {
 			if found[d.disk] {
@@ -162,7 +162,7 @@ func checkExpected(dirs []prepared, expected []Disk) error {
 }
 
 // format makes an empty directory a disk. The identity comes last: when it is there, all the rest is.
-func format(fsys vfs.FS, path string, node id.Node, cluster [16]byte) (DiskID, error) {
+func format(fsys vfs.FS, path string, node id.Node, cluster [16]byte) (ID, error) {
 	i, disk := newIdentity(node, cluster)
 	raw, err := json.Marshal(i)
 	if err != nil {

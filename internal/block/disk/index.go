@@ -206,7 +206,7 @@ func (x *index) get(addr block.Address) (e entry, err error) {
 }
 
 // disk is the identity that the index was made for; zero when it is new.
-func (x *index) disk() (d DiskID, err error) {
+func (x *index) disk() (d ID, err error) {
 	v, closer, err := x.db.Get([]byte{keyDisk})
 	if errors.Is(err, pebble.ErrNotFound) {
 		return d, nil
@@ -220,7 +220,7 @@ func (x *index) disk() (d DiskID, err error) {
 	return d, errors.Join(err, closer.Close())
 }
 
-func (x *index) setDisk(d DiskID) error {
+func (x *index) setDisk(d ID) error {
 	return x.db.Set([]byte{keyDisk}, d[:], pebble.NoSync)
 }
 

@@ -90,20 +90,20 @@ type Compacted struct {
 
 // Disk names a data directory and where it was found.
 type Disk struct {
-	ID   DiskID
+	ID   ID
 	Path string
 }
 
 // String is the hexadecimal form.
-func (d DiskID) String() string { return hex.EncodeToString(d[:]) }
+func (d ID) String() string { return hex.EncodeToString(d[:]) }
 
-// ParseDiskID reads the form that String writes.
-func ParseDiskID(s string) (d DiskID, err error) {
+// ParseID reads the form that String writes.
+func ParseID(s string) (d ID, err error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(d) || hex.EncodeToString(b) != s {
-		return DiskID{}, fmt.Errorf("block/disk: invalid disk id %q", s)
+		return ID{}, fmt.Errorf("block/disk: invalid disk id %q", s)
 	}
-	return DiskID(b), nil
+	return ID(b), nil
 }
 
 // DirError is the reason for which Open refuses a directory, and what to do about it.

@@ -68,9 +68,9 @@ const (
 	CodecZstd Codec = 1
 )
 
-// DiskID is the random identity of one data directory. It is part of every record's checksum, so it is shown to
+// ID is the random identity of one data directory. It is part of every record's checksum, so it is shown to
 // operators and never to clients: who does not know it cannot make content that passes for a record.
-type DiskID [16]byte
+type ID [16]byte
 
 // chunk describes one stored chunk.
 type chunk struct {
@@ -91,7 +91,7 @@ type header struct {
 
 // place is where a record stands: the checksum of its header depends on it.
 type place struct {
-	disk    DiskID
+	disk    ID
 	segment uint64
 	offset  int64
 }
@@ -218,7 +218,7 @@ func decodeTable(table []byte, h *header) ([]chunk, error) {
 }
 
 // appendSegmentHeader appends the first bytes of a segment file.
-func appendSegmentHeader(dst []byte, disk DiskID, segment uint64) []byte {
+func appendSegmentHeader(dst []byte, disk ID, segment uint64) []byte {
 	start := len(dst)
 	dst = append(dst, segmentMagic...)
 	dst = binary.LittleEndian.AppendUint32(dst, segmentFormat)
@@ -230,7 +230,7 @@ func appendSegmentHeader(dst []byte, disk DiskID, segment uint64) []byte {
 }
 
 // decodeSegmentHeader reads what appendSegmentHeader wrote. A valid header of a newer format gives ErrNewerFormat.
-func decodeSegmentHeader(head []byte) (disk DiskID, segment uint64, err error) {
+func decodeSegmentHeader(head []byte) (disk ID, segment uint64, err error) {
 	if len(head) < segmentHeaderSize || string(head[:8]) != segmentMagic {
 		return disk, 0, errBadRecord
 	}

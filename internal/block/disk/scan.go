@@ -27,7 +27,7 @@ type scanner struct {
 	windowLen  int
 }
 
-func newScanner(r io.ReaderAt, disk DiskID, segment uint64, from, end int64) *scanner {
+func newScanner(r io.ReaderAt, disk ID, segment uint64, from, end int64) *scanner {
 	return &scanner{
 		r: r, at: place{disk, segment, max(alignUp(from), segmentHeaderSize)}, end: end,
 		skip: func(int64, int64) {}, window: make([]byte, scanWindow), windowFrom: -1,
@@ -151,7 +151,7 @@ type Gap struct{ From, To int64 }
 
 // Inspection is what a segment file says of itself.
 type Inspection struct {
-	Disk    DiskID
+	Disk    ID
 	Segment uint64
 	Gaps    []Gap // the first gapsMax of them
 }
@@ -175,7 +175,7 @@ func InspectSegment(r io.ReaderAt, f func(Record) bool) (Inspection, error) {
 
 // InspectSegmentOf is InspectSegment for a file whose header is damaged: the disk's identity file and the name of the
 // segment file say what the header cannot.
-func InspectSegmentOf(r io.ReaderAt, disk DiskID, segment uint64, f func(Record) bool) (Inspection, error) {
+func InspectSegmentOf(r io.ReaderAt, disk ID, segment uint64, f func(Record) bool) (Inspection, error) {
 	in := Inspection{Disk: disk, Segment: segment}
 	end, err := sizeOf(r)
 	if err != nil {

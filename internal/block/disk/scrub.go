@@ -17,7 +17,7 @@ import (
 
 // ScrubCursor is where a scrub goes on. The zero cursor is the beginning.
 type ScrubCursor struct {
-	Disk    DiskID
+	Disk    ID
 	Segment uint64
 	Offset  int64
 }
@@ -40,7 +40,7 @@ func ParseScrubCursor(s string) (c ScrubCursor, err error) {
 	if len(parts) != 3 {
 		return c, fail
 	}
-	if c.Disk, err = ParseDiskID(parts[0]); err != nil {
+	if c.Disk, err = ParseID(parts[0]); err != nil {
 		return ScrubCursor{}, fail
 	}
 	if c.Segment, err = strconv.ParseUint(parts[1], 10, 64); err != nil {

@@ -118,7 +118,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if err := s.enter(); err != nil {
-			return nil //nolint:nilerr // a closed store needs no more syncs
+			return nil // a closed store needs no more syncs
 		}
 		for _, d := range s.dirs {
 			d.settle(ctx, n%int(flushEvery/syncEvery) == 0)
