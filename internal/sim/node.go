@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -310,8 +311,11 @@ func (n *node) step(from id.Node, p core.Parcel) error {
 		return n.core.Step(from, p.Message)
 	}
 	image, err := n.assembler.Add(p.Chunk)
-	if err != nil || image == nil {
+	if errors.Is(err, core.ErrBrokenStream) {
 		return nil // a chunk was lost: the sender begins again
+	}
+	if err != nil || image == nil {
+		return err
 	}
 	n.w.check.snapshots++
 	return n.core.StepSnapshot(from, image)
