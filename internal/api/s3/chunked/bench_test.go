@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -96,7 +97,7 @@ func TestSignedChunksCostNoAllocationEach(t *testing.T) {
 	allocs := testing.AllocsPerRun(3, func() {
 		r := chunked.NewReader(bytes.NewReader(body), chunked.Options{Size: benchSize, Signatures: auth.Chain()})
 		for {
-			if _, err := r.Read(p); err == io.EOF {
+			if _, err := r.Read(p); errors.Is(err, io.EOF) {
 				return
 			} else if err != nil {
 				t.Fatal(err)

@@ -87,7 +87,8 @@ func TestOpenHoldsTheHeadersTogether(t *testing.T) {
 		"plain": {sigv4.PayloadUnsigned, http.Header{}, ""},
 		"trailers": {
 			sigv4.PayloadUnsignedChunksTrailer,
-			http.Header{"X-Amz-Decoded-Content-Length": {"3"}, "X-Amz-Trailer": {"x-amz-checksum-crc32, X-Amz-Checksum-SHA1"}}, "",
+			http.Header{"X-Amz-Decoded-Content-Length": {"3"}, "X-Amz-Trailer": {"x-amz-checksum-crc32, X-Amz-Checksum-SHA1"}},
+			"",
 		},
 		"trailers that are none":     {sigv4.PayloadUnsignedChunksTrailer, http.Header{"X-Amz-Decoded-Content-Length": {"3"}}, ""},
 		"a trailer of a plain body":  {sigv4.PayloadUnsigned, http.Header{"X-Amz-Trailer": {"x-amz-checksum-crc32"}}, sigv4.InvalidRequest},
@@ -95,7 +96,8 @@ func TestOpenHoldsTheHeadersTogether(t *testing.T) {
 		"an empty trailer":           {sigv4.PayloadUnsignedChunksTrailer, http.Header{"X-Amz-Decoded-Content-Length": {"3"}, "X-Amz-Trailer": {""}}, sigv4.InvalidRequest},
 		"trailers without end": {
 			sigv4.PayloadUnsignedChunksTrailer,
-			http.Header{"X-Amz-Decoded-Content-Length": {"3"}, "X-Amz-Trailer": {strings.Repeat("x-amz-checksum-crc32,", 16) + "x-amz-checksum-crc32"}}, sigv4.InvalidRequest,
+			http.Header{"X-Amz-Decoded-Content-Length": {"3"}, "X-Amz-Trailer": {strings.Repeat("x-amz-checksum-crc32,", 16) + "x-amz-checksum-crc32"}},
+			sigv4.InvalidRequest,
 		},
 		"no length":            {sigv4.PayloadUnsignedChunksTrailer, http.Header{}, MissingContentLength},
 		"two lengths":          {sigv4.PayloadUnsignedChunksTrailer, http.Header{"X-Amz-Decoded-Content-Length": {"3", "3"}}, sigv4.InvalidRequest},

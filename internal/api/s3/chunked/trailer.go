@@ -60,8 +60,8 @@ func (r *Reader) readTrailers() error {
 
 // skipEmptyLine skips the empty line that some clients send before the trailers. An empty line that is all there is stays.
 func (r *Reader) skipEmptyLine() error {
-	if b, err := r.src.Peek(3); err != nil || b[0] != '\r' || b[1] != '\n' {
-		return nil // whatever is wrong, reading the line will tell
+	if b, _ := r.src.Peek(3); len(b) < 3 || b[0] != '\r' || b[1] != '\n' {
+		return nil // if the source failed, reading the line will tell
 	}
 	return r.expectLineBreak()
 }
