@@ -49,6 +49,8 @@ func (a *app) root() *cobra.Command {
 		Long:          "Grange keeps files on small machines in several places and serves them by S3.\n\n" + exitHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs, // holder says what is wrong with them
+		RunE:          holder,
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -66,17 +68,17 @@ func (a *app) root() *cobra.Command {
 
 // group is a command that only holds others.
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("unknown command %q; see \"%s --help\"", args[0], c.CommandPath())
-			}
-			return c.Help()
-		},
-	}
+	c := &cobra.Command{Use: use, Short: short, RunE: holder}
 	c.AddCommand(children...)
 	return c
+}
+
+// holder runs a command that only holds others: alone it shows its help.
+func holder(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("unknown command %q; see \"%s --help\"", args[0], c.CommandPath())
+	}
+	return c.Help()
 }
 
 // onNode gives a command the flags that say which node it speaks to.
