@@ -64,7 +64,7 @@ func fill(t *testing.T, client *minio.Client, prefix string, size, most int) ([]
 	t.Helper()
 	var keys []string
 	for n := range most {
-		key := fmt.Sprintf("%s/%04d", prefix, n)
+		key := fmt.Sprintf("%s/%06d", prefix, n)
 		if err := put(t.Context(), client, key, size); err != nil {
 			return keys, minio.ToErrorResponse(err)
 		}
@@ -132,6 +132,34 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 	s.stop()
 	s.start()
 	same()
+}
+
+// Objects that live in their records fill the disk with metadata only. What is deleted makes room again, which here the
+// database must give back, and its log.
+func TestDiskFullOfSmallObjectsRecovers(t *testing.T) {
+	if !inMountNamespace(t) {
+		return
+	}
+	disk := smallDisk(t, 256)
+	s := start(t, inDir(filepath.Join(disk, "data")), with("--gc-grace", "1s"))
+	client := s.minioClient()
+	small, refusal := fill(t, client, "small", 15<<10, 256<<10/15)
+	refusedForSpace(t, refusal)
+	t.Logf("%d objects of 15 KiB, then %s, %s", len(small), refusal.Code, diskUse(disk))
+	s.kill()
+	s.start()
+	client = s.minioClient()
+	for _, key := range small[:len(small)*3/4] {
+		must(t, client.RemoveObject(t.Context(), bucket, key, minio.RemoveObjectOptions{}))
+	}
+	small = small[len(small)*3/4:]
+	s.becomesWritable(client, disk)
+	if got, want := list(t, client, "small/", true), small; !slices.Equal(got, want) {
+		t.Errorf("%d keys are listed, want %d", len(got), len(want))
+	}
+	for _, key := range small {
+		mustHave(t, client, key, key, 15<<10)
+	}
 }
 
 // refusedForSpace fails the test unless the error tells of a full disk.
