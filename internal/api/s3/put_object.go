@@ -24,9 +24,6 @@ func putObject(c *call) error {
 	if err != nil {
 		return err
 	}
-	if lock != (index.Lock{}) && !body.hasDigest() {
-		return failf(InvalidRequest, "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
-	}
 	v, err := c.server.backend.PutObject(c.ctx, c.bucket, store.PutOptions{
 		Key:       c.object,
 		Meta:      meta,
