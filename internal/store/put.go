@@ -183,7 +183,7 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 		m, err = r.Read(buf[n:])
 		n += m
 	}
-	if n == len(buf) && err == io.EOF { //nolint:errorlint // the contract of io.Reader
+	if n == len(buf) && err == io.EOF {
 		err = nil // seen again by the next read
 	}
 	return n, err
