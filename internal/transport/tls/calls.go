@@ -67,8 +67,6 @@ func (c *callClient) init(n *Node) {
 	c.http.Protocols.SetHTTP2(true)
 }
 
-func (c *callClient) close() { c.http.CloseIdleConnections() }
-
 // hostFor is the name of a pool of a node, for net/http; dialFor reads it.
 func hostFor(who id.Node, k poolKind) string {
 	return who.String() + "." + strconv.Itoa(int(k)) + ":443"
@@ -85,7 +83,11 @@ func dialFor(ctx context.Context, n *Node, address string) (net.Conn, error) {
 	if p == nil {
 		return nil, transport.ErrUnreachable
 	}
-	return p.dial(ctx, protoCalls, &p.pools[int(k[0]-'0')%int(poolKinds)].stats.meter)
+	use := &p.pools[small].stats.meter
+	if k == strconv.Itoa(int(bulk)) {
+		use = &p.pools[bulk].stats.meter
+	}
+	return p.dial(ctx, protoCalls, use)
 }
 
 // Call sends a request and waits for the answer: see transport.Caller. The node itself may be called too.

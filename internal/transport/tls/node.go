@@ -36,7 +36,6 @@ type Node struct {
 	receiver   transport.Receiver // set by Run before anything else starts
 
 	changed chan struct{} // holds a token after PeersChanged
-	stopped chan struct{} // closed when Run ends
 	entry   entry
 	inbound inboundTable
 	calls   callClient
@@ -68,7 +67,7 @@ func New(o Options) (*Node, error) {
 	}
 	n := &Node{
 		opt: o.withDefaults(), self: NodeOf(publicOf(o.Key)), versionMin: versionMin, versionMax: versionMax, cert: cert,
-		changed: make(chan struct{}, 1), stopped: make(chan struct{}),
+		changed: make(chan struct{}, 1),
 	}
 	var boot [8]byte
 	_, _ = rand.Read(boot[:]) // never fails: crypto/rand.Read ends the program instead
@@ -102,8 +101,9 @@ func (n *Node) Run(ctx context.Context, r transport.Receiver) error {
 	cancel()
 	n.inbound.closeAll()
 	n.wg.Wait()
-	close(n.stopped)
-	n.calls.close()
+	for _, p := range n.sortedPeers() {
+		p.stop() // ends the connections of calls, which belong to no goroutine of ours
+	}
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"grange/internal/transport"
 )
 
 // poolKind separates calls that must be quick from those that move much.
@@ -76,10 +78,7 @@ func (p *pool) roundTrip(ctx context.Context, r *http.Request) (*http.Response, 
 	for {
 		conn, wait := p.pick()
 		if conn != nil {
-			return conn.RoundTrip(r)
-		}
-		if wait == nil {
-			continue
+			return conn.RoundTrip(r) // waits while the connection carries all the calls that it may
 		}
 		select {
 		case <-wait.done:
@@ -92,7 +91,7 @@ func (p *pool) roundTrip(ctx context.Context, r *http.Request) (*http.Response, 
 	}
 }
 
-// pick reserves a place on the connection with the fewest calls. When there is none it says what to wait for.
+// pick chooses the connection with the fewest calls. When there is none it says what to wait for.
 func (p *pool) pick() (*http.ClientConn, *attempt) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,28 +103,27 @@ func (p *pool) pick() (*http.ClientConn, *attempt) {
 		}
 	}
 	limits := poolLimits[p.kind]
-	if best == nil || best.InFlight() >= limits.spread && len(p.mu.conns) < limits.conns {
-		p.dialLocked()
-	}
-	if best == nil {
-		return nil, p.mu.dialing
-	}
-	if best.Reserve() != nil {
-		return nil, p.mu.dialing // it is full or has just failed
+	switch {
+	case best == nil:
+		return nil, p.dialLocked()
+	case best.InFlight() >= limits.spread && len(p.mu.conns) < limits.conns:
+		p.dialLocked() // for later calls
 	}
 	return best, nil
 }
 
-// dialLocked begins to make a connection. It belongs to no single call: the one that began it may give up.
-func (p *pool) dialLocked() {
+// dialLocked begins to make a connection, unless one is being made. It belongs to no single call: the one that began it
+// may give up.
+func (p *pool) dialLocked() *attempt {
 	if p.mu.dialing != nil {
-		return
+		return p.mu.dialing
 	}
 	a := &attempt{done: make(chan struct{})}
 	p.mu.dialing = a
 	if !p.peer.spawn(func() { p.dial(a) }) {
-		p.finishLocked(a, nil, errStopped)
+		p.finishLocked(a, nil, transport.ErrUnreachable)
 	}
+	return a
 }
 
 func (p *pool) dial(a *attempt) {

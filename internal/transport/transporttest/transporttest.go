@@ -148,6 +148,7 @@ func Run(t *testing.T, network Network) {
 		"a full queue refuses and does not block":                       fullQueue,
 		"a node that nobody knows is unreachable":                       unknownNode,
 		"a node that has stopped becomes unreachable":                   stoppedNode,
+		"a node that was stopped itself reaches nobody":                 stoppedCaller,
 		"a call returns its answer and names the caller":                callAnswers,
 		"a node can call itself":                                        callSelf,
 		"errors keep their kind and text on the way":                    errorsTravel,
@@ -322,6 +323,16 @@ func stoppedNode(t *testing.T, network Network) {
 	})
 	if _, err := ends[0].Call(withTimeout(t), ends[1].ID, "echo", nil); !errors.Is(err, transport.ErrUnreachable) {
 		t.Errorf("call: got %v, want ErrUnreachable", err)
+	}
+}
+
+func stoppedCaller(t *testing.T, network Network) {
+	ends := network(t, 2, Config{})
+	stop := Start(t, ends[0], new(Recorder))
+	Start(t, ends[1], new(Recorder))
+	stop()
+	if _, err := ends[0].Call(withTimeout(t), ends[1].ID, "x", nil); !errors.Is(err, transport.ErrUnreachable) {
+		t.Errorf("got %v, want ErrUnreachable", err)
 	}
 }
 
