@@ -21,7 +21,7 @@ run: build ## Start a store with a bucket and a key ready, and tell how to use i
 
 test: ## Install what the tests need, and run them all
 	scripts/test-deps
-	go vet ./...
+	go vet ./... && go vet -tags accept ./test/accept
 	go test -timeout 20m ./...
 	scripts/accept.sh
 

@@ -23,8 +23,8 @@ type DB struct {
 
 var _ Store = (*DB)(nil)
 
-// Open opens the store in dir, and makes it when there is none. It fails with ErrNewerFormat, having changed nothing,
-// on a store of a newer program. The caller closes it.
+// Open opens the store in dir, and makes it when there is none, or fails with ErrMissing if it must exist. It fails with
+// ErrNewerFormat, having changed nothing, on a store of a newer program. The caller closes it.
 func Open(dir string, o Options) (db *DB, err error) {
 	o = o.withDefaults()
 	if err := refuseNewerPebble(dir, o); err != nil {
@@ -37,6 +37,9 @@ func Open(dir string, o Options) (db *DB, err error) {
 		}
 	}()
 	if d.pebble, err = pebble.Open(dir, o.pebbleOptions(d)); err != nil {
+		if errors.Is(err, pebble.ErrDBDoesNotExist) {
+			return nil, fmt.Errorf("open store %s: %w", dir, ErrMissing)
+		}
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	if err := d.checkFormat(o.ReadOnly); err != nil {

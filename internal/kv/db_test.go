@@ -57,8 +57,8 @@ func TestValuesSurviveReopening(t *testing.T) {
 }
 
 func TestMissingStoreIsRefusedWhenOneMustExist(t *testing.T) {
-	if _, err := kv.Open("db", kv.Options{FS: vfs.NewMem(), MustExist: true}); err == nil {
-		t.Error("an empty directory was taken for the store")
+	if _, err := kv.Open("db", kv.Options{FS: vfs.NewMem(), MustExist: true}); !errors.Is(err, kv.ErrMissing) {
+		t.Errorf("an empty directory: got %v, want ErrMissing", err)
 	}
 }
 

@@ -39,6 +39,9 @@ var ErrFailed = errors.New("kv: store failed")
 // ErrNewerFormat reports a directory that was written by a newer program. Nothing in it was changed.
 var ErrNewerFormat = errors.New("kv: written by a newer version of grange")
 
+// ErrMissing reports a directory without a store, where one must be.
+var ErrMissing = errors.New("kv: no store here")
+
 // FormatVersion is the version of the layout of keyspaces that this program writes.
 const FormatVersion = 1
 

@@ -65,7 +65,7 @@ func TestADirectoryThatIsNotThisNodesIsRefused(t *testing.T) {
 		"empty metadata": {func(t *testing.T, dir, _ string) {
 			must(t, os.RemoveAll(filepath.Join(dir, metaName)))
 			must(t, os.Mkdir(filepath.Join(dir, metaName), 0o700))
-		}, metaName},
+		}, "mount the disk that holds it"},
 		"the metadata of another node": {func(t *testing.T, dir, other string) {
 			must(t, os.RemoveAll(filepath.Join(dir, metaName)))
 			must(t, os.Rename(filepath.Join(other, metaName), filepath.Join(dir, metaName)))

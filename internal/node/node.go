@@ -176,6 +176,9 @@ func (n *node) openMeta(context.Context) (err error) {
 		CacheBytes: n.budget.metaCache, MemTableBytes: n.budget.memTable,
 		MustExist: n.dir.identity.Ready, Logger: n.log, Events: n.metaEvents(),
 	})
+	if errors.Is(err, kv.ErrMissing) {
+		return &DirError{n.dir.file(metaName), "is empty but held this node's metadata", "mount the disk that holds it, or restore it from a backup"}
+	}
 	if err != nil {
 		return fmt.Errorf("open the metadata in %s: %w", n.dir.file(metaName), err)
 	}

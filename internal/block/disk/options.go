@@ -117,7 +117,7 @@ type DirError struct {
 // Error is one line for the operator.
 func (e *DirError) Error() string {
 	cause := ""
-	if e.Err != nil {
+	if e.Err != nil && !errors.Is(e.Err, ErrNewerFormat) { // whose reason says it all
 		cause = ": " + e.Err.Error()
 	}
 	return fmt.Sprintf("data directory %s: %s%s; %s", e.Path, e.Reason, cause, e.Remedy)
