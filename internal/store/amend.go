@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"grange/internal/catalog"
 	"grange/internal/id"
@@ -64,10 +66,15 @@ func (s *Store) SetDocument(ctx context.Context, b *catalog.Bucket, name string,
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.settings.RequestRetry)
 	defer cancel()
-	if _, err := s.catalog.SetDocument(ctx, catalog.DocumentChange{Bucket: b.ID, Name: name, Content: content}); err != nil {
+	_, err := s.catalog.SetDocument(ctx, catalog.DocumentChange{Bucket: b.ID, Name: name, Content: content})
+	switch {
+	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, catalog.ErrInUse): // it is gone, or going
+		return fmt.Errorf("%w: %w", ErrNoBucket, err)
+	case err != nil:
 		return unavailable(ctx, err)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // amend carries out a command that changes what is said of a version or of the bucket.

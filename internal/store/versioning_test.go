@@ -138,6 +138,9 @@ func TestRulesOfABucketAreWhatWasSet(t *testing.T) {
 	if err := p.SetVersioning(ctx, b, index.Enabled); !errors.Is(err, store.ErrNoBucket) {
 		t.Errorf("versioning of a bucket that is gone: %v", err)
 	}
+	if err := p.SetDocument(ctx, b, "tagging", []byte("x")); !errors.Is(err, store.ErrNoBucket) {
+		t.Errorf("document of a bucket that is gone: %v", err)
+	}
 }
 
 func TestLockedVersionStaysUntilTheLockClockSaysSo(t *testing.T) {

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -144,9 +145,7 @@ func TestNothingDeletesALockedVersion(t *testing.T) {
 			kept := c.status == denied.status
 			body := "<Delete><Object><Key>" + path[len("/safe/"):] + "</Key><VersionId>" + v + "</VersionId></Object></Delete>"
 			header := map[string]string{"Content-MD5": md5Text(body)}
-			for name, value := range c.header {
-				header[name] = value
-			}
+			maps.Copy(header, c.header)
 			if kept { // by DeleteObjects too
 				many := query{method: "POST", path: "/safe?delete", body: body, header: header, key: c.key, secret: "secret"}
 				if c.key == "" {

@@ -32,10 +32,9 @@ func (w *world) listed(path string, names map[string]string) string {
 		}
 		rest = rest[i:]
 		r := reply{body: rest}
-		kind := ""
+		var kind string
 		switch {
 		case strings.HasPrefix(rest, "<Version>"):
-			kind = ""
 		case strings.HasPrefix(rest, "<DeleteMarker>"):
 			kind = "!"
 		default:
