@@ -282,24 +282,28 @@ func (m *member) say(e envelope) bool {
 // deliver hands on what arrives, until the connection ends.
 func (n *Node) deliver(ctx context.Context, m *member) {
 	class := transport.Class(m.hello.Class)
-	stats := &streamStats{} // of a member whose place in the list of peers is still to come
-	if p := n.peer(m.node); p != nil {
-		stats = &p.streams[class].stats
-	}
 	hand := func(frame []byte) {
-		stats.received(len(frame))
+		n.count(m, func(s *streamStats) { s.received(len(frame)) })
 		n.receiver.Receive(ctx, m.node, class, frame)
 	}
 	if class != transport.Control {
 		n.read(m, transferBuffer, 0, hand)
 		return
 	}
-	n.deliverControl(ctx, m, stats, hand)
+	n.deliverControl(ctx, m, hand)
+}
+
+// count adds to the statistics of a stream. A member may connect before this node has it in its list: until then
+// nothing is counted.
+func (n *Node) count(m *member, add func(*streamStats)) {
+	if p := n.peer(m.node); p != nil {
+		add(&p.streams[m.hello.Class].stats)
+	}
 }
 
 // deliverControl reads on while the receiver is busy, so that pings are always answered: control frames that find the
 // queue full are dropped.
-func (n *Node) deliverControl(ctx context.Context, m *member, stats *streamStats, hand func([]byte)) {
+func (n *Node) deliverControl(ctx context.Context, m *member, hand func([]byte)) {
 	q := newQueue(n.opt.Queues[transport.Control])
 	ended := make(chan struct{})
 	var wg sync.WaitGroup
@@ -307,7 +311,7 @@ func (n *Node) deliverControl(ctx context.Context, m *member, stats *streamStats
 	wg.Go(func() { handQueued(ctx, q, ended, hand) })
 	n.read(m, controlBuffer, 2*n.opt.DeadAfter, func(frame []byte) {
 		if q.push(envelope{payload: frame}) != nil {
-			stats.dropped.Add(1)
+			n.count(m, func(s *streamStats) { s.dropped.Add(1) })
 		}
 	})
 	close(ended)

@@ -167,10 +167,13 @@ func TestCutsLoseFramesButNeverReorderOrRepeatThem(t *testing.T) {
 			}
 		})
 	}
-	for range 6 {
+	for round := range uint64(6) {
 		for class := range transport.Class(transport.Classes) {
 			before := len(two.got.Frames(source(1, class)))
-			eventually(t, "some more frames", func() bool { return len(two.got.Frames(source(1, class))) > before+5 })
+			eventually(t, "some more frames, on a new connection", func() bool {
+				connects := one.stats(two.ID()).Streams[class].Connects
+				return connects > round && len(two.got.Frames(source(1, class))) > before+5
+			})
 		}
 		p.cut()
 	}
