@@ -31,6 +31,11 @@ done
 
 url="http://$s3"
 link=$("$program" presign --endpoint "$url" --expires 24h "$GRANGE_BUCKET")
+ca=""
+if [ -n "${AWS_CA_BUNDLE:-}" ]; then
+	ca="
+    unset AWS_CA_BUNDLE    # set here, and older rclones refuse to work with it"
+fi
 cat <<TEXT
 
 Grange serves S3 on $url, with its data in $dir/data. Ctrl-C stops it.
@@ -41,7 +46,7 @@ Grange serves S3 on $url, with its data in $dir/data. Ctrl-C stops it.
     aws s3 cp README.md s3://$GRANGE_BUCKET/
     aws s3 ls s3://$GRANGE_BUCKET
 
-  rclone
+  rclone$ca
     export RCLONE_CONFIG_GRANGE_TYPE=s3 RCLONE_CONFIG_GRANGE_PROVIDER=Other RCLONE_CONFIG_GRANGE_ENDPOINT=$url
     export RCLONE_CONFIG_GRANGE_ACCESS_KEY_ID=$GRANGE_ACCESS_KEY RCLONE_CONFIG_GRANGE_SECRET_ACCESS_KEY=$GRANGE_SECRET_KEY
     rclone copy docs grange:$GRANGE_BUCKET/docs

@@ -302,9 +302,23 @@ func (n *node) openBlocks(context.Context) (err error) {
 func (n *node) buildStore(context.Context) error {
 	n.store = store.New(store.Options{
 		Groups: n.groups, State: n.meta, Blocks: n.blocks, Catalog: n.catalog, Logger: n.log, Full: n.room.isFull,
+		Short:    n.isShort,
 		Settings: store.Settings{BodyMemory: n.budget.bodies, GarbageGrace: n.c.GCGrace},
 	})
 	return nil
+}
+
+// isShort tells that a disk keeps its last room.
+func (n *node) isShort() bool {
+	if n.room.isFull() {
+		return true
+	}
+	for _, d := range n.blocks.Stats() {
+		if d.State == disk.StateFull {
+			return true
+		}
+	}
+	return false
 }
 
 // firstStart makes the key and the bucket of the environment, once, and then lets the data directory be complete.

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"grange/internal/block/disk"
@@ -33,23 +32,29 @@ func (n *node) tasks() ([]worker.Spec, error) {
 		{Name: "scrub", Description: "Reads all blocks and compares them with their hashes", Step: scrub.step, Interval: scrubEvery, Tranquility: 4},
 		{Name: "sweep", Description: "Finds blocks that no object names", Step: sweepStep(n.store.NewSweep()), Interval: sweepEvery, Tranquility: 4},
 	}
+	var garbage []*store.Garbage
 	for _, g := range n.groups.Groups() {
-		if g == id.SystemGroup {
-			continue
+		if g != id.SystemGroup {
+			garbage = append(garbage, n.store.NewGarbage(g))
 		}
-		garbage := n.store.NewGarbage(g)
-		list = append(list, worker.Spec{
-			Name: fmt.Sprintf("garbage-%d", g), Description: fmt.Sprintf("Deletes the blocks of deleted objects of group %d", g),
-			Step: garbageStep(garbage), Interval: garbage.Rest(), Tranquility: 0.5,
-		})
 	}
-	return list, nil
+	return append(list, worker.Spec{
+		Name: "garbage", Description: "Deletes the blocks of deleted objects",
+		Step: garbageStep(garbage), Interval: n.store.GarbageRest(), Tranquility: 0.5,
+	}), nil
 }
 
-func garbageStep(g *store.Garbage) func(context.Context) (worker.Progress, error) {
+// garbageStep does a bounded piece of work for each group.
+func garbageStep(groups []*store.Garbage) func(context.Context) (worker.Progress, error) {
 	return func(ctx context.Context) (worker.Progress, error) {
-		more, err := g.Step(ctx)
-		return worker.Progress{Idle: !more}, err
+		out := worker.Progress{Idle: true}
+		var errs []error
+		for _, g := range groups {
+			more, err := g.Step(ctx)
+			out.Idle = out.Idle && !more
+			errs = append(errs, err)
+		}
+		return out, errors.Join(errs...)
 	}
 }
 

@@ -53,7 +53,7 @@ func (s *Store) NewGarbage(g id.Group) *Garbage {
 	return &Garbage{store: s, group: g, clock: time.Now}
 }
 
-// Step does a bounded piece of work. more tells whether there is more to do now; else the worker may rest for Rest.
+// Step does a bounded piece of work. more tells whether there is more to do now; else the worker may rest for GarbageRest.
 func (w *Garbage) Step(ctx context.Context) (more bool, err error) {
 	for _, phase := range []func(context.Context) (bool, error){w.release, w.decide, w.bury} {
 		busy, err := phase(ctx)
@@ -65,9 +65,20 @@ func (w *Garbage) Step(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// Rest is how long the worker may wait when there is nothing to do.
-func (w *Garbage) Rest() time.Duration {
-	return min(max(w.store.settings.GarbageGrace/4, 100*time.Millisecond), time.Minute)
+// GarbageRest is how long a garbage worker may wait when there is nothing to do.
+func (s *Store) GarbageRest() time.Duration {
+	return min(max(s.settings.GarbageGrace/4, 100*time.Millisecond), 10*time.Second)
+}
+
+// graceShort is the grace when the disks are short of room: the reads that go on are waited for in any case.
+const graceShort = time.Second
+
+// grace is how long garbage is kept now.
+func (s *Store) grace() time.Duration {
+	if s.short() {
+		return min(s.settings.GarbageGrace, graceShort)
+	}
+	return s.settings.GarbageGrace
 }
 
 // release drops references of deleted payloads.
@@ -135,14 +146,14 @@ func (w *Garbage) wantsMark(v *view) (bool, error) {
 		return true, nil
 	}
 	last := w.marks[len(w.marks)-1]
-	return garbage[0].Epoch >= last.epoch && w.clock().Sub(last.at) >= w.store.settings.GarbageGrace/4, nil
+	return garbage[0].Epoch >= last.epoch && w.clock().Sub(last.at) >= w.store.grace()/4, nil
 }
 
 // ripe is the epoch before which garbage fell at least a grace ago; 0 if none is known.
 func (w *Garbage) ripe() block.Epoch {
 	var epoch block.Epoch
 	for _, m := range w.marks {
-		if w.clock().Sub(m.at) >= w.store.settings.GarbageGrace {
+		if w.clock().Sub(m.at) >= w.store.grace() {
 			epoch = m.epoch
 		}
 	}

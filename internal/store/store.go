@@ -60,7 +60,9 @@ type Options struct {
 	Logger    *slog.Logger
 	// Full tells that the disk of the metadata has only its reserve left. Then what adds to it is refused with ErrNoSpace, and
 	// deletions go on. It is asked on every write. Default: never.
-	Full     func() bool
+	Full func() bool
+	// Short tells that room for content or metadata is short, so that garbage goes without waiting out its grace. Default: never.
+	Short    func() bool
 	Settings Settings
 }
 
@@ -74,6 +76,7 @@ type Store struct {
 	lockNow  Clock
 	log      *slog.Logger
 	full     func() bool
+	short    func() bool
 	settings Settings
 	memory   *semaphore.Weighted // of bodies, in bytes
 	readers  readers
@@ -90,6 +93,7 @@ func New(o Options) *Store {
 		lockNow:  o.LockClock,
 		log:      o.Logger,
 		full:     o.Full,
+		short:    o.Short,
 		settings: o.Settings.withDefaults(),
 	}
 	if s.now == nil {
@@ -101,8 +105,12 @@ func New(o Options) *Store {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	never := func() bool { return false }
 	if s.full == nil {
-		s.full = func() bool { return false }
+		s.full = never
+	}
+	if s.short == nil {
+		s.short = never
 	}
 	s.memory = semaphore.NewWeighted(s.settings.BodyMemory)
 	return s

@@ -550,3 +550,33 @@ func TestFullMetadataDiskRefusesWritesAndAllowsDeletions(t *testing.T) {
 	full = false
 	put(t, p, b, "k", []byte("y"))
 }
+
+func TestGarbageGoesAtOnceWhenRoomIsShort(t *testing.T) {
+	short := false
+	p := storetest.New(t, storetest.WithSettings(store.Settings{GarbageGrace: time.Hour}), func(o *store.Options) {
+		o.Short = func() bool { return short }
+	})
+	b := p.Bucket(t, "short")
+	put(t, p, b, "k", content(1, 2<<20))
+	if _, err := p.DeleteObject(t.Context(), b, store.DeleteOptions{Key: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	g := p.NewGarbage(b.Ranges[0].Group)
+	for range 3 {
+		if _, err := g.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := blocks(t, p); n != 2 {
+		t.Fatalf("%d blocks are left within the grace, want 2", n)
+	}
+	short = true
+	for deadline := time.Now().Add(10 * time.Second); blocks(t, p) > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if _, err := g.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := blocks(t, p); n != 0 {
+		t.Errorf("%d blocks are left on a disk that is short of room, want none", n)
+	}
+}
