@@ -8,4 +8,4 @@ command -v protoc >/dev/null 2>&1 || {
 }
 go generate ./...
 go test ./internal/api/admin -run TestReferencePageIsCurrent -rewrite >/dev/null
-go test ./cmd/grange -run TestReferencePageIsCurrent -rewrite >/dev/null
+go test ./cmd/grange -run TestReferencePageIsCurrent -reference >/dev/null

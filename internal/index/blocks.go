@@ -70,7 +70,7 @@ func (c *change) addReferences(blocks []*named) error {
 			return err
 		}
 		ref := &indexpb.Reference{Count: n.ref.GetCount() + n.extents, Size: n.size}
-		if err := c.set(c.keys.ofBlock(tableRef, n.Address), ref); err != nil {
+		if err := c.set(c.keys.reference(n.Address), ref); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (c *change) dropReferences(b id.Bucket, extents []Extent) error {
 				return err
 			}
 		}
-		if err := c.set(c.keys.ofBlock(tableRef, n.Address), n.ref); err != nil {
+		if err := c.set(c.keys.reference(n.Address), n.ref); err != nil {
 			return err
 		}
 	}

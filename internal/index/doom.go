@@ -55,7 +55,7 @@ func (c *change) setDoom(a block.Address, ref *indexpb.Reference) error {
 	if err := c.batch.Set(c.keys.ofBlockAt(table, at, a), []byte{format}); err != nil {
 		return err
 	}
-	return c.set(c.keys.ofBlock(tableRef, a), ref)
+	return c.set(c.keys.reference(a), ref)
 }
 
 // buried notes that the copies are gone. The dooms are remembered until the floor has passed them: a writer that stored such a
@@ -82,7 +82,7 @@ func (c *change) bury(a block.Address, epoch uint64) error {
 		return err
 	}
 	if ref.Doom <= c.group.floor {
-		return c.batch.Delete(c.keys.ofBlock(tableRef, a))
+		return c.batch.Delete(c.keys.reference(a))
 	}
 	ref.Buried = true
 	return c.setDoom(a, ref)
@@ -116,7 +116,7 @@ func (c *change) forgetOutlived(limit int) error {
 	}
 	c.group.forgot = next
 	for _, b := range gone {
-		if err := errors.Join(c.batch.Delete(b.row), c.batch.Delete(c.keys.ofBlock(tableRef, b.Address))); err != nil {
+		if err := errors.Join(c.batch.Delete(b.row), c.batch.Delete(c.keys.reference(b.Address))); err != nil {
 			return err
 		}
 	}

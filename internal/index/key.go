@@ -136,8 +136,9 @@ func appendAddress(dst []byte, a block.Address) []byte {
 	return a.Bucket.AppendKey(append(dst, a.Hash[:]...))
 }
 
-func (k keyspace) ofBlock(table byte, a block.Address) []byte {
-	return appendAddress(k.row(table, addressLen), a)
+// reference is the row of a block in the table of references.
+func (k keyspace) reference(a block.Address) []byte {
+	return appendAddress(k.row(tableRef, addressLen), a)
 }
 
 // ofBlockAt is the row of a block in a table that is ordered by a number first.

@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -321,7 +322,7 @@ func TestMachineBehavesLikeItsTwin(t *testing.T) {
 			w.drain()
 			checkState(t, w.db)
 			compareBlocks(t, s.view, tw)
-			for code := OK; code < Invalid; code++ {
+			for code := range Invalid {
 				if codes[code] == 0 && code != NotEmpty && code != BucketSealed {
 					t.Errorf("no command was answered with %q: the commands are not random enough", code)
 				}
@@ -375,7 +376,7 @@ func compareKey(t *testing.T, v *View, b id.Bucket, key string, bucket *twinBuck
 	case versions[0].DeleteMarker:
 		wantErr = errLatestIsMarker
 	}
-	if err != wantErr {
+	if !errors.Is(err, wantErr) {
 		t.Errorf("latest of %s/%q: error %v, want %v", b, key, err, wantErr)
 	}
 	if len(versions) > 0 {
@@ -383,12 +384,12 @@ func compareKey(t *testing.T, v *View, b id.Bucket, key string, bucket *twinBuck
 	}
 	for i, want := range versions {
 		got, err := v.ByID(b, key, want.ID)
-		if (err == ErrDeleteMarker) != want.DeleteMarker || err != nil && err != ErrDeleteMarker {
+		if errors.Is(err, ErrDeleteMarker) != want.DeleteMarker || err != nil && !errors.Is(err, ErrDeleteMarker) {
 			t.Errorf("version %s of %s/%q: %v", want.ID, b, key, err)
 		}
 		compareVersion(t, v, got, want, i == 0, versioned)
 	}
-	if _, err := v.ByID(b, key, id.NewVersion(3, [8]byte{9})); err != ErrNotFound {
+	if _, err := v.ByID(b, key, id.NewVersion(3, [8]byte{9})); !errors.Is(err, ErrNotFound) {
 		t.Errorf("version that never was, of %s/%q: %v", b, key, err)
 	}
 }

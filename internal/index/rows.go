@@ -120,7 +120,7 @@ func (r rows) otherByID(b id.Bucket, key string, v id.Version) (*indexpb.Record,
 // reference is what is known of a block, nil when it is neither named nor garbage nor doomed.
 func (r rows) reference(a block.Address) (*indexpb.Reference, error) {
 	m := new(indexpb.Reference)
-	found, err := r.read(r.keys.ofBlock(tableRef, a), m)
+	found, err := r.read(r.keys.reference(a), m)
 	if !found {
 		return nil, err
 	}

@@ -66,6 +66,15 @@ func openIndex(fsys vfs.FS, path string, logger *slog.Logger, events indexEvents
 		MaxOpenFiles:                indexOpenFiles,
 		Logger:                      indexLogger{logger, x},
 		EventListener:               &pebble.EventListener{BackgroundError: x.backgroundError},
+		// What Pebble begins in the background while it still opens the database panics, and takes the node along, when the disk
+		// fails then: Open closes what the background uses. So there are no statistics of tables, and no compactions before x is ready.
+		DisableTableStats: true,
+		CompactionConcurrencyRange: func() (lower, upper int) {
+			if x.ready.Load() {
+				return 1, 1
+			}
+			return 0, 1
+		},
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
