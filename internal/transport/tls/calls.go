@@ -194,7 +194,7 @@ func (n *Node) exchange(ctx context.Context, to id.Node, k poolKind, path string
 	if err != nil {
 		return nil, err
 	}
-	if x.response, err = x.pool.send(ctx, request); err != nil {
+	if x.response, err = x.pool.send(ctx, request); err != nil { //nolint:bodyclose // the exchange closes it with its body
 		x.body.stop()
 		return nil, x.failed(ctx, err)
 	}

@@ -134,7 +134,7 @@ func (m *member) cut() {
 
 // serveFrames hands the frames of a connection to the receiver until it ends.
 func (n *Node) serveFrames(ctx context.Context, m *member) {
-	defer m.tls.Close()
+	defer func() { _ = m.tls.Close() }() // the connection is over either way
 	err := n.receiveHello(ctx, m)
 	if err == nil {
 		defer n.inbound.release(m)

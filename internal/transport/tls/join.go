@@ -53,7 +53,7 @@ func DialOnce(ctx context.Context, j Join) (answer []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("join through %s: %w", j.Address, err)
 	}
-	defer raw.Close()
+	defer func() { _ = raw.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	c := tls.Client(raw, tlsConfig(cert, []string{protoJoin}, j.verify))
@@ -100,7 +100,7 @@ func (j *Join) call(ctx context.Context, c *tls.Conn) ([]byte, error) {
 func (n *Node) serveJoin(ctx context.Context, m *member, host netip.Addr) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	defer m.tls.Close()
+	defer func() { _ = m.tls.Close() }() // the connection is over either way
 	stop := context.AfterFunc(ctx, func() { _ = m.Conn.Close() })
 	defer stop()
 	err := n.answerJoin(ctx, m, host)

@@ -118,7 +118,7 @@ func (n *Node) follow(ctx context.Context, accepted <-chan error) error {
 			return nil
 		case err := <-accepted:
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // asked to stop, which closes the listener
 			}
 			return fmt.Errorf("accept connections of nodes at %s: %w", n.opt.Listener.Addr(), err)
 		case <-n.changed:

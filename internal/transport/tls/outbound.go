@@ -93,7 +93,7 @@ func (s *stream) session(ctx context.Context, wait *backoff) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // the connection is over either way
 	*wait = backoff{}
 	s.stats.connects.Add(1)
 	s.queue.open()

@@ -76,7 +76,6 @@ func (e *envelope) checksum() uint32 {
 }
 
 func (e *envelope) kind() kind { return kind(e.header[4]) }
-func (e *envelope) size() int  { return headerSize + len(e.payload) }
 
 func (e *envelope) writeTo(w io.Writer) error {
 	if _, err := w.Write(e.header[:]); err != nil {

@@ -47,7 +47,7 @@ func Control(name string, words ...string) (answer string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("wan: is network %s up? %w", name, err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(controlTimeout))
 	fmt.Fprintln(c, strings.Join(words, " "))
 	raw, err := io.ReadAll(c)

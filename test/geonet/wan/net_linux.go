@@ -163,12 +163,12 @@ func (n *Net) inNamespace(name string, f func() error) error {
 			if err != nil {
 				return err
 			}
-			defer before.Close()
+			defer func() { _ = before.Close() }()
 			there, err := os.Open("/run/netns/" + name)
 			if err != nil {
 				return err
 			}
-			defer there.Close()
+			defer func() { _ = there.Close() }()
 			if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
 				return fmt.Errorf("enter %s: %w", name, err)
 			}
